@@ -1,0 +1,208 @@
+"""The `answerdesk` command: serve · ask · ingest · migrate · export-schema."""
+
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+import server
+from db.migrations import upgrade
+from domain.agents.catalog import AgentCatalog, CatalogError
+from domain.agents.state import Draft, TurnContext
+from domain.agents.workflow import build_workflow
+from domain.errors import DeskError
+from domain.model import Message, Role, Route, Source
+from domain.ports import History
+from graph.schema import schema_text
+from logs import configure_logs
+from settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Answers questions from your documents, with sources."
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+SHUTDOWN_SECONDS = 10
+
+
+def main() -> None:
+    """Runs the command; what a person can mend is told in a sentence, without a traceback."""
+    try:
+        app()
+    except ValidationError as problem:
+        for error in problem.errors():
+            where = ".".join(str(part) for part in error["loc"]).upper()
+            err.print(f"[red]Settings:[/] {escape(where + ': ' if where else '')}{escape(error['msg'])}")
+        sys.exit(2)
+    except (CatalogError, DeskError, OSError) as problem:
+        err.print(f"[red]Error:[/] {escape(str(problem))}")
+        sys.exit(1)
+
+
+@app.command()
+def serve() -> None:
+    """Migrate the database, index the knowledge bases, then serve on HOST and PORT (127.0.0.1:8001)."""
+    settings = Settings()
+    configure_logs(settings.log_level, settings.log_format)
+    upgrade(settings.database)
+    choices = asyncio.run(_prepare(settings))
+    _banner(settings, choices)
+    uvicorn.run(
+        "server:app",
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        log_config=None,
+        access_log=False,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        server_header=False,
+    )
+
+
+@app.command()
+def ask(question: Annotated[str, typer.Argument(help="What you want to know.")]) -> None:
+    """Answer one question in the terminal, with its sources."""
+    settings = Settings()
+    configure_logs("ERROR", settings.log_format)
+    asyncio.run(_ask(settings, question))
+
+
+@app.command()
+def ingest() -> None:
+    """Bring the search index up to date with the knowledge bases of agents.toml."""
+    settings = Settings()
+    configure_logs(settings.log_level, settings.log_format)
+    asyncio.run(_prepare(settings))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables up to date (the same as `alembic upgrade head`)."""
+    settings = Settings()
+    upgrade(settings.database)
+    out.print("The database is up to date.")
+
+
+@app.command(name="export-schema")
+def export_schema(
+    file: Annotated[Path | None, typer.Argument(help="Where to write it; without, it is printed.")] = None,
+) -> None:
+    """Write the GraphQL schema in SDL."""
+    if file is None:
+        out.print(schema_text(), markup=False, soft_wrap=True, end="")
+    else:
+        file.write_text(schema_text(), "utf-8")
+
+
+async def _prepare(settings: Settings) -> dict[str, str]:
+    """Indexes what changed, with a progress bar; returns the choices that the banner shows."""
+    catalog = AgentCatalog.load(settings.agents_file)
+    async with server.open_retriever(settings, catalog) as retriever:
+        with _progress() as progress:
+            tasks: dict[str, int] = {}
+
+            def show(agent: str, done: int, total: int) -> None:
+                if agent not in tasks:
+                    tasks[agent] = progress.add_task(catalog.get(agent).title, total=total)
+                progress.update(tasks[agent], completed=done)  # type: ignore[arg-type]
+
+            await server.ingest(settings, catalog, retriever, show)
+    async with server.open_desk(settings) as desk:
+        return desk.choices
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    columns = (
+        TextColumn("indexing {task.description:<18}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("documents"),
+    )
+    with Progress(*columns, console=err) as progress:
+        yield progress
+
+
+def _banner(settings: Settings, choices: dict[str, str]) -> None:
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    base = f"http://{host}:{settings.port}"
+    table = Table.grid(padding=(0, 2))
+    for part, choice in choices.items():
+        table.add_row(part.replace("_", " "), escape(choice))
+    table.add_row()
+    table.add_row("REST, to try out", f"{base}/api/v1/docs")
+    table.add_row("GraphQL", f"{base}/graphql  (ws and SSE on the same address)")
+    table.add_row("Ready?", f"{base}/readyz")
+    err.print(Panel(table, title="Answerdesk", expand=False))
+
+
+# ---------------------------------------------------------------- ask
+
+
+class _NoHistory(History):
+    """A question in the terminal has no conversation before it."""
+
+    async def recent_messages(self, chat_id: int, before_id: int, limit: int) -> list[Message]:
+        return []
+
+
+class _Terminal:
+    """The recorder of `ask`: prints instead of keeping."""
+
+    def __init__(self, catalog: AgentCatalog) -> None:
+        self._catalog = catalog
+
+    def route_chosen(self, routes: Sequence[Route], standalone_question: str) -> None:
+        for route in routes:
+            title = escape(self._catalog.get(route.agent).title)
+            err.print(f"[dim]{title} ({route.confidence:.0%}): {escape(route.reason)}[/]")
+
+    def sources_found(self, sources: Sequence[Source]) -> None:
+        """They are listed below the answer."""
+
+    def delta(self, text: str) -> None:
+        print(text, end="", flush=True)
+
+
+async def _ask(settings: Settings, question: str) -> None:
+    catalog = AgentCatalog.load(settings.agents_file)
+    async with server.open_retriever(settings, catalog) as retriever:
+        if not settings.azure_search_endpoint:
+            await server.ingest(settings, catalog, retriever, None)
+        model = server.choose_model(settings)
+        workflow = build_workflow(_NoHistory(), retriever, catalog, model.chat, model.name, model.error)
+        now = datetime.now(UTC)
+        asked = Message(1, 1, 1, Role.USER, question, now)
+        answer = Message(2, 1, 1, Role.ASSISTANT, "", now)
+        draft = await workflow(TurnContext(asked, answer, catalog.all, (), _Terminal(catalog)))
+        await model.close()
+    print()
+    _list_sources(draft)
+
+
+def _list_sources(draft: Draft) -> None:
+    if draft.sources:
+        out.print()
+    for source in draft.sources:
+        out.print(
+            f"[bold]\\[{source.ordinal}][/] {escape(source.title)}  [dim]{escape(source.url or source.document_id)}[/]"
+        )
+
+
+if __name__ == "__main__":
+    main()

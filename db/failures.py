@@ -1,0 +1,62 @@
+"""What a driver's failure means to the domain, told in one place.
+
+    the database cannot be reached, is shutting down, is full or is locked for too long   DatabaseUnavailable
+    two transactions collided (deadlock, serialization) and the server undid this one     WriteConflict
+    anything else                                                                         left as it is: a defect
+
+Codes: PostgreSQL's SQLSTATE (appendix A of its manual), MySQL's and MariaDB's error numbers, SQLite's result codes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from domain.errors import DatabaseUnavailable
+
+_CONFLICTS = {"40001", "40P01", 1213}
+_UNAVAILABLE = {
+    *("25006", "3D000"),  # a replica that is read-only since a fail-over; no such database (yet)
+    *(1040, 1044, 1045, 1049, 1053, 1077, 1078, 1079, 1129, 1130, 1152, 1153, 1158, 1159, 1160, 1161, 1203, 1205),
+    *(1226, 1290, 1836, 1927, 2002, 2003, 2005, 2006, 2012, 2013, 2026, 2027, 2055, 3169, 4031),
+}
+_UNAVAILABLE_CLASSES = ("08", "28", "53", "57P", "58")
+_UNAVAILABLE_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL")
+
+
+class WriteConflict(DatabaseUnavailable):
+    """Nothing was written: the same transaction may well succeed when it is run again."""
+
+
+@contextmanager
+def translated_failures() -> Iterator[None]:
+    """Raises DatabaseUnavailable or WriteConflict for driver failures that mean it."""
+    try:
+        yield
+    except (PoolTimeout, OSError) as error:  # drivers let a refused connection and a time-out through as they are
+        raise DatabaseUnavailable from error
+    except DBAPIError as error:
+        code = _code(error)
+        if code in _CONFLICTS:
+            raise WriteConflict from error
+        if error.connection_invalidated or _means_unavailable(code):
+            raise DatabaseUnavailable from error
+        raise
+
+
+def _code(error: DBAPIError) -> object:
+    """SQLSTATE, MySQL's number or SQLite's symbolic name; None when there is none."""
+    driver_error = error.orig
+    for name in ("sqlstate", "sqlite_errorname"):
+        code = getattr(driver_error, name, None)
+        if code is not None:
+            return code
+    args = driver_error.args if driver_error is not None else ()
+    return args[0] if args and isinstance(args[0], int) else None
+
+
+def _means_unavailable(code: object) -> bool:
+    if isinstance(code, str) and code.startswith((*_UNAVAILABLE_CLASSES, *_UNAVAILABLE_SQLITE)):
+        return True
+    return code in _UNAVAILABLE

@@ -1,0 +1,100 @@
+"""Messages and their sources in SQL."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import Row, Select, select, update
+
+from db.engine import Database
+from db.paging import Keyset, read_page
+from db.rows import to_message, to_source
+from db.tables import ChatRow, MessageRow, SourceRow
+from db.transactions import one_transaction
+from domain.model import Message, Rating, Role, Source
+from domain.pages import Page, PageRequest
+from domain.ports import MessageStore
+
+
+class SqlMessageStore(MessageStore):
+    """A message belongs to the user of its chat."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @one_transaction
+    async def list_messages(self, user_id: int, chat_id: int, page: PageRequest) -> Page[Message] | None:
+        async with self._database.read() as session:
+            chat = select(ChatRow.id).where(ChatRow.id == chat_id, ChatRow.user_id == user_id)
+            if await session.scalar(chat) is None:
+                return None
+            query = _messages_of(user_id).where(MessageRow.chat_id == chat_id)
+            return await read_page(session, query, _BY_ID, page, _to_message)
+
+    @one_transaction
+    async def get_messages(self, user_id: int, message_ids: Sequence[int]) -> dict[int, Message]:
+        if not message_ids:
+            return {}
+        async with self._database.read() as session:
+            rows = await session.scalars(_messages_of(user_id).where(MessageRow.id.in_(message_ids)))
+            return {row.id: to_message(row) for row in rows}
+
+    @one_transaction
+    async def get_sources(self, user_id: int, message_ids: Sequence[int]) -> dict[int, tuple[Source, ...]]:
+        if not message_ids:
+            return {}
+        query = (
+            select(MessageRow.id, SourceRow)
+            .join(ChatRow, ChatRow.id == MessageRow.chat_id)
+            .outerjoin(SourceRow, SourceRow.message_id == MessageRow.id)
+            .where(ChatRow.user_id == user_id, MessageRow.id.in_(message_ids))
+            .order_by(MessageRow.id, SourceRow.ordinal)
+        )
+        found: defaultdict[int, list[Source]] = defaultdict(list)
+        async with self._database.read() as session:
+            for message_id, row in await session.execute(query):
+                found[message_id] += [to_source(row)] if row is not None else []
+        return {message_id: tuple(sources) for message_id, sources in found.items()}
+
+    @one_transaction
+    async def rate_message(self, user_id: int, message_id: int, rating: Rating, comment: str | None) -> Message | None:
+        answer = _messages_of(user_id).where(MessageRow.id == message_id, MessageRow.role == Role.ASSISTANT)
+        async with self._database.write() as session:
+            row = await session.scalar(answer)
+            if row is None:
+                return None
+            # An UPDATE of these columns alone: the turn may be writing the text
+            await session.execute(
+                update(MessageRow).where(MessageRow.id == message_id).values(rating=rating, rating_comment=comment)
+            )
+            return to_message(row)
+
+    @one_transaction
+    async def recent_messages(self, chat_id: int, before_id: int, limit: int) -> list[Message]:
+        query = (
+            select(MessageRow)
+            .where(MessageRow.chat_id == chat_id, MessageRow.id < before_id)
+            .order_by(MessageRow.id.desc())
+            .limit(limit)
+        )
+        async with self._database.read() as session:
+            rows = (await session.scalars(query)).all()
+        return [to_message(row) for row in reversed(rows)]
+
+
+def _messages_of(user_id: int) -> Select[MessageRow]:
+    return select(MessageRow).join(ChatRow, ChatRow.id == MessageRow.chat_id).where(ChatRow.user_id == user_id)
+
+
+def _to_message(row: Row[MessageRow]) -> Message:
+    return to_message(row[0])
+
+
+def _key(message: Message) -> tuple[int]:
+    return (message.id,)
+
+
+def _values(message_id: int) -> tuple[int]:
+    return (message_id,)
+
+
+_BY_ID = Keyset("messages", (MessageRow.id,), _key, _values)

@@ -1,0 +1,88 @@
+"""From rows to the domain's data and back."""
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from db.tables import ChatRow, MessageRow, SourceRow, TurnRow, UserRow
+from domain.model import ChatSession, Message, Route, Source, Span, Turn, TurnError, Usage, User
+
+
+def same_for_people(text: str) -> str:
+    """Equal for texts that differ only in case or in the way their characters are encoded: Unicode's
+    toNFKC_Casefold, without its removal of ignorable characters (The Unicode Standard, section 3.13)."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def to_user(row: UserRow) -> User:
+    return User(row.id, row.username, row.email, row.created_at)
+
+
+def to_chat(row: ChatRow, active_turn_id: int | None = None) -> ChatSession:
+    return ChatSession(row.id, row.title, row.created_at, row.updated_at, active_turn_id)
+
+
+def to_message(row: MessageRow, sources: Sequence[SourceRow] = ()) -> Message:
+    return Message(
+        id=row.id,
+        chat_id=row.chat_id,
+        turn_id=row.turn_id,
+        role=row.role,
+        text=row.text,
+        created_at=row.created_at,
+        rating=row.rating,
+        sources=tuple(to_source(source) for source in sources),
+    )
+
+
+def to_source(row: SourceRow | Row[*tuple[Any, ...]]) -> Source:
+    return Source(
+        message_id=row.message_id,
+        ordinal=row.ordinal,
+        agent=row.agent,
+        document_id=row.document_id,
+        title=row.title,
+        url=row.url,
+        excerpt=row.excerpt,
+        score=row.score,
+        spans=tuple(Span(start, end) for start, end in row.spans),
+    )
+
+
+def from_source(source: Source) -> dict[str, Any]:
+    return {
+        "message_id": source.message_id,
+        "ordinal": source.ordinal,
+        "agent": source.agent,
+        "document_id": source.document_id,
+        "title": source.title,
+        "url": source.url,
+        "excerpt": source.excerpt,
+        "score": source.score,
+        "spans": [[span.start, span.end] for span in source.spans],
+    }
+
+
+def to_turn(row: TurnRow) -> Turn:
+    usage = error = None
+    if row.prompt_tokens is not None and row.completion_tokens is not None:
+        usage = Usage(row.prompt_tokens, row.completion_tokens)
+    if row.error_code is not None:
+        error = TurnError(row.error_code, row.error_message or "", bool(row.error_retryable))
+    return Turn(
+        id=row.id,
+        chat_id=row.chat_id,
+        status=row.status,
+        created_at=row.created_at,
+        standalone_question=row.standalone_question,
+        routes=tuple(Route(**route) for route in row.routes),
+        usage=usage,
+        error=error,
+        ended_at=row.ended_at,
+    )
+
+
+def from_routes(routes: Sequence[Route]) -> list[dict[str, Any]]:
+    return [{"agent": route.agent, "confidence": route.confidence, "reason": route.reason} for route in routes]

@@ -1,0 +1,80 @@
+"""Answers from the passages that were retrieved, streaming; or says what the desk can help with, when none can."""
+
+from collections.abc import Callable, Sequence
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk
+from langgraph.runtime import Runtime
+
+from domain.agents.catalog import Agent, AgentCatalog
+from domain.agents.citations import CitationWriter
+from domain.agents.prompts import Numbered, answer_messages
+from domain.agents.state import Draft, TurnContext, TurnState
+from domain.errors import ContentFiltered, DeskError
+from domain.model import Usage
+
+ModelError = Callable[[Exception], DeskError | None]
+"""A provider's reading of its own exceptions; None for one that is not the provider's."""
+
+
+class Answering:
+    """Node `answer`. Raises ContentFiltered or ModelUnavailable, with what was written before already recorded."""
+
+    def __init__(self, model: BaseChatModel, model_name: str, model_error: ModelError, catalog: AgentCatalog) -> None:
+        self._model = model
+        self._model_name = model_name
+        self._model_error = model_error
+        self._catalog = catalog
+
+    async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
+        context = runtime.context
+        needs = state["routing"].needs
+        evidence = sorted(state.get("evidence", []), key=lambda found: needs.index(found.need))
+        numbered = Numbered(evidence)
+        writer = CitationWriter(numbered, context.answer.id, context.recorder)
+        if not needs:
+            return {"draft": _written(writer, refusal(context.agents))}
+        asked = [self._catalog.get(route.agent) for route in state["routing"].routes]
+        if not numbered.passages:
+            return {"draft": _written(writer, nothing_found(asked))}
+        messages = answer_messages(state["standalone_question"], state["conversation"], numbered, asked)
+        usage = Usage(0, 0)
+        try:
+            async for chunk in self._model.astream(messages):
+                writer.feed(str(chunk.text))
+                usage = _used(chunk) or usage
+                if chunk.response_metadata.get("finish_reason") == "content_filter":
+                    writer.end()
+                    raise ContentFiltered("The model's provider stopped this answer.")
+        except DeskError:
+            raise
+        except Exception as failure:
+            writer.end()
+            explained = self._model_error(failure)
+            if explained is None:
+                raise
+            raise explained from failure
+        writer.end()
+        return {"draft": Draft(writer.text, tuple(writer.sources), usage, self._model_name)}
+
+
+def refusal(agents: Sequence[Agent]) -> str:
+    """What is said when no agent's documents hold the answer."""
+    topics = "\n".join(f"- {agent.title}: {agent.description}" for agent in agents)
+    return f"I can't answer that: it is not in the documents that I answer from. I can help with:\n{topics}"
+
+
+def nothing_found(agents: Sequence[Agent]) -> str:
+    """What is said when the agents that were asked found no passage."""
+    return f"I looked in {' and '.join(agent.title for agent in agents)}, and found nothing about that."
+
+
+def _written(writer: CitationWriter, text: str) -> Draft:
+    writer.feed(text)
+    writer.end()
+    return Draft(text, (), Usage(0, 0))
+
+
+def _used(chunk: AIMessageChunk) -> Usage | None:
+    cost = chunk.usage_metadata
+    return None if cost is None else Usage(cost["input_tokens"], cost["output_tokens"])

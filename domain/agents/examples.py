@@ -1,0 +1,87 @@
+"""Agents known by example questions: what a new question resembles.
+
+Nearest examples and naive Bayes vote together. Questions are short, so words, pairs of words and pieces of words
+(four letters) all count. Chosen on CLINC150's development questions (bench/decisions.py).
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from domain.agents.catalog import Agent
+from domain.terms import terms
+
+NEAREST = 5
+SMOOTHING = 1.0
+NEARNESS = 40.0
+"""How much the nearest examples weigh beside naive Bayes' log odds."""
+SHARPNESS = 0.2
+"""Turns the votes into logits on the scale of the documents' evidence."""
+
+
+class Examples:
+    """The example questions of some agents."""
+
+    def __init__(self, agents: Sequence[Agent]) -> None:
+        self._agents = [agent.name for agent in agents]
+        self._owners = [agent.name for agent in agents for _ in agent.examples]
+        texts = [_features(example) for agent in agents for example in agent.examples]
+        self._frequency = Counter(feature for text in texts for feature in text)
+        self._size = len(texts)
+        self._by_owner: dict[str, Counter[str]] = {name: Counter() for name in self._agents}
+        self._postings: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
+        for number, (owner, text) in enumerate(zip(self._owners, texts, strict=True)):
+            self._by_owner[owner].update(text)
+            weights = {feature: self._rarity(feature) for feature in text}
+            norm = math.sqrt(sum(w * w for w in weights.values())) or 1.0
+            for feature, weight in weights.items():
+                self._postings[feature].append((number, weight / norm))
+
+    def __bool__(self) -> bool:
+        return self._size > 0
+
+    def nearness(self, question: str) -> dict[str, float]:
+        """For each agent, how near its nearest examples are, in [0, 1.5]: their mean plus half of the nearest."""
+        return {name: sum(near) / NEAREST + near[0] / 2 for name, near in self._near(question).items()}
+
+    def votes(self, question: str) -> dict[str, float]:
+        """For each agent, the logit that the question is one of its kind."""
+        near = self._near(question)
+        features = [feature for feature in _features(question) if self._frequency[feature]]
+        sizes = Counter(self._owners)
+        votes = dict.fromkeys(self._agents, 0.0)
+        for feature in features:
+            odds = {
+                name: (counted[feature] + SMOOTHING) / (sizes[name] + 2 * SMOOTHING)
+                for name, counted in self._by_owner.items()
+            }
+            mean = sum(odds.values()) / len(odds)
+            for name, value in odds.items():
+                votes[name] += math.log(value / mean)
+        return {
+            name: SHARPNESS * (votes[name] + NEARNESS * (sum(near[name]) / NEAREST + near[name][0])) for name in votes
+        }
+
+    def _near(self, question: str) -> dict[str, list[float]]:
+        """The cosine similarity of each agent's nearest examples, nearest first, filled up with zeros."""
+        weights = {feature: self._rarity(feature) for feature in _features(question)}
+        norm = math.sqrt(sum(w * w for w in weights.values())) or 1.0
+        scores: defaultdict[int, float] = defaultdict(float)
+        for feature, weight in weights.items():
+            for number, other in self._postings.get(feature, ()):
+                scores[number] += weight / norm * other
+        near: dict[str, list[float]] = {name: [] for name in self._agents}
+        for number, score in scores.items():
+            near[self._owners[number]].append(score)
+        return {name: (sorted(found, reverse=True) + [0.0] * NEAREST)[:NEAREST] for name, found in near.items()}
+
+    def _rarity(self, feature: str) -> float:
+        frequency = self._frequency[feature]
+        return math.log1p((self._size - frequency + 0.5) / (frequency + 0.5))
+
+
+def _features(text: str) -> set[str]:
+    words = terms(text)
+    pairs = {f"{one} {other}" for one, other in zip(words, words[1:], strict=False)}
+    framed = (f"<{word}>" for word in words)
+    return set(words) | pairs | {"#" + word[i : i + 4] for word in framed for i in range(len(word) - 3)}

@@ -1,0 +1,184 @@
+"""What a conversation speaks of: the noun phrases of its lines, found without a parser.
+
+English marks the edges of a noun phrase with a small closed class of words (articles, prepositions, pronouns,
+auxiliaries), so a run of words between such edges is taken for one; capitals inside a sentence mark names.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from domain.model import Role
+from domain.terms import FUNCTION_WORDS, stem
+
+WORD = re.compile(r"[^\W_](?:[\w.'’/-]*\w)?[!]?|[,;:?.()]")
+
+DETERMINERS = frozenset("a an the this that these those my our your his her its their any some each every no".split())
+AUXILIARIES = frozenset(
+    """am is are was were be been do does did done have has had can could will would shall should may might must
+    isn't aren't wasn't weren't don't doesn't didn't haven't hasn't can't couldn't won't wouldn't shouldn't""".split()
+)
+_PLACE = frozenset("in at from to on by near into onto through during after before since until for with".split())
+VERBS = frozenset(
+    stem(word)
+    for word in """
+    get got make made go went gone come came use used find found need want mean happen happened cost include included
+    take took give gave given know knew think thought say said see saw seen begin began become became create keep kept
+    put read run show work worked call called let leave left help set send sent try tried ask change add start stop
+    explain describe list compare differ play played win won write wrote written live lived die died marry born raise
+    release released join joined perform performed receive received attend attended accomplish consider allow accept
+    expire reset cancel pay buy sell choose upgrade delete remove possible available exactly currently able
+    """.split()
+)
+LIGHT = frozenset(
+    stem(word)
+    for word in """
+    get got make made go went gone come came use used find found need want mean happen happened include included take
+    took give gave given know knew think thought say said see saw seen begin began become became keep kept put work
+    worked try tried ask like look seem possible available exactly currently able
+    """.split()
+)
+"""Verbs that say next to nothing about what is asked."""
+EMPTY = frozenset(
+    stem(word)
+    for word in """
+    thing way kind sort type lot bit example information detail details article aspect interesting question answer
+    time year day month first last next new different important good best better main certain significant
+    january february march april june july august september october november december monday tuesday wednesday
+    thursday friday saturday sunday today tomorrow yesterday
+    """.split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A noun phrase as it was written. `line` counts from the conversation's first line; `located` says that it
+    followed a preposition, so it is more often a place, a time or a means than what is spoken of; `leading`, that it
+    opened a sentence, so it is more often what the sentence is about."""
+
+    words: tuple[str, ...]
+    line: int
+    role: Role
+    named: bool
+    located: bool
+    determiner: str = ""
+    leading: bool = False
+    owner: bool = False
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        return tuple(reduced(word) for word in self.words)
+
+    @property
+    def head(self) -> str:
+        return self.stems[-1]
+
+    @property
+    def plural(self) -> bool:
+        last = self.words[-1].casefold()
+        return last.endswith("s") and not last.endswith(("ss", "us", "is"))
+
+
+def reduced(word: str) -> str:
+    """The stem that a written word is compared by; possessive endings do not count."""
+    return stem(re.sub(r"['’]s?$", "", word.casefold()).strip("!"))
+
+
+def tokens(text: str) -> list[str]:
+    """Words and punctuation marks, as written."""
+    return WORD.findall(text)
+
+
+def is_name(word: str) -> bool:
+    """Written with a capital (or a digit beside letters), so a name unless it opens a sentence."""
+    return word[:1].isupper()
+
+
+def mentions(text: str, line: int, role: Role) -> list[Mention]:
+    """The noun phrases of one message, in order."""
+    found: list[Mention] = []
+    for run, before, opens in _runs(tokens(text)):
+        found.extend(_phrases(run, before, opens, line, role))
+    return found
+
+
+def _runs(words: Sequence[str]) -> Iterator[tuple[list[str], list[str], bool]]:
+    """Runs of words between edges, with up to two words before each, and whether the run opens a sentence."""
+    run: list[str] = []
+    start = 0
+    for i, word in enumerate([*words, "."]):
+        edge = not word[0].isalnum() or (
+            re.sub(r"['’]s?$", "", word.casefold()) in FUNCTION_WORDS and not (run and _inside(words, i))
+        )
+        if not edge:
+            if not run:
+                start = i
+            run.append(word)
+        elif run:
+            yield run, [w.casefold() for w in words[max(0, start - 2) : start]], start == 0 or words[start - 1] in ".?"
+            run = []
+
+
+def _inside(words: Sequence[str], i: int) -> bool:
+    """A capitalised word after a name belongs to the name, even one like May."""
+    return (
+        i < len(words)
+        and is_name(words[i])
+        and i > 0
+        and is_name(words[i - 1])
+        and words[i - 1].casefold() not in FUNCTION_WORDS
+    )
+
+
+def _phrases(run: list[str], before: list[str], opens: bool, line: int, role: Role) -> Iterator[Mention]:
+    last = before[-1] if before else ""
+    determiner = last if last in DETERMINERS else ""
+    located = last in _PLACE or (bool(determiner) and len(before) > 1 and before[0] in _PLACE)
+    piece: list[str] = []
+    pieces: list[list[str]] = []
+    owners: set[int] = set()
+    for i, word in enumerate(run):
+        named = is_name(word) and not (opens and i == 0 and len(run) > 1 and not is_name(run[1]))
+        cut = reduced(word) in VERBS and not named and not (determiner and not piece)
+        switch = bool(piece) and named != _named(piece) and not (determiner and _completes(piece, word))
+        if switch or cut:
+            if piece:
+                pieces.append(piece)
+            piece = []
+        if not cut:
+            piece.append(re.sub(r"['’]s?$", "", word))
+        if piece and re.search(r"['’]s?$", word):
+            owners.add(len(pieces))
+            pieces.append(piece)
+            piece = []
+    if piece:
+        pieces.append(piece)
+    for number, piece in enumerate(pieces):
+        if all(reduced(word) in EMPTY for word in piece) or not any(c.isalpha() for c in "".join(piece)):
+            continue
+        named = _named(piece) and not (
+            opens and number == 0 and len(piece) == 1 and piece[0] == run[0] and len(run) > 1
+        )
+        yield Mention(
+            tuple(piece),
+            line,
+            role,
+            named,
+            located and number == 0,
+            determiner if number == 0 else "",
+            opens and number == 0,
+            number in owners,
+        )
+
+
+def _completes(piece: Sequence[str], word: str) -> bool:
+    """`the Nano` + `plan` is one thing; `the Pumpkins` + `toured` is not."""
+    return not _named(piece) or not word.casefold().endswith(("ed", "ing", "ly"))
+
+
+def _named(piece: Sequence[str]) -> bool:
+    return is_name(piece[0]) and is_name(piece[-1])

@@ -1,0 +1,214 @@
+"""Words that stand for something said before (`it`, `her`, `that plan`), and what they stand for.
+
+A referent is chosen by salience: how recently and how often it was spoken of, by whom, and whether it can be what
+the word asks for. The weights were chosen on the odd conversations of the CANARD sample (bench/decisions.py).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.agents.mentions import DETERMINERS, VERBS, Mention, reduced
+from domain.model import Role
+from domain.terms import FUNCTION_WORDS
+
+_PERSON = frozenset({"he", "him", "his", "she", "her", "hers"})
+_MANY = frozenset({"they", "them", "their", "theirs"})
+_THING = frozenset({"it", "its"})
+_POINTING = frozenset({"this", "that", "these", "those"})
+_OWNING = frozenset({"his", "hers", "its", "their", "theirs"})
+_BREAKS = frozenset("and or but if when while because so before after once until since that which who then".split())
+_TOKEN = re.compile(r"[^\W_](?:[\w'’.-]*\w)?|[,;:?.()]")
+
+DECAY = 0.75
+"""How much less a mention weighs for each message that it lies further back."""
+ANSWERED = 0.6
+"""What an answer's mention weighs beside a question's."""
+NAMED = 3.0
+LOCATED = 0.4
+PLURAL = 0.5
+LEADING = 2.0
+ASIDE = 0.3
+"""What an answer mentions is less often `it` than what was asked about."""
+GENERIC = 0.4
+"""`the movie` was said of something that had a better name before."""
+KNOWN_PERSON = 6.0
+"""How much more a name weighs for `he` when it was `he` before."""
+
+_IMPERSONAL = re.compile(
+    r"\bit\s+(?:is|was|would be|will be)\s+(?:\w+\s+){0,2}?(?:to|that|if|when|whether)\b"
+    r"|\b(?:is|was|would|will)\s+it\s+(?:be\s+)?(?:\w+\s+){1,2}?(?:to|that|if|for)\b|\bit\s+(?:takes?|costs?)\s+(?:\w+\s+)?to\b"
+    r"|\bit(?:['’]s| is| was)?\s+(?:possible|true|necessary|better|safe|legal|worth|ok|okay|required|time)\b",
+    re.IGNORECASE,
+)
+_ACTION = re.compile(
+    r"\b(?:do|doing|done)\s+(?:it|that|this|so)\b(?=\s*(?:[?.,!]|$|in\b|on\b|from\b|with\b|again\b|myself\b|later\b))|\bhow (?:long|much time)\b.*\b(?:it|that|this) takes?\b"
+    r"|\bhow (?:long|much time) (?:does|did|do|will|would|can|should) (?:it|that|this) (?:usually |normally )?take\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Characters [start, end) of a question that stand for something else. `head` is the noun after `that`."""
+
+    start: int
+    end: int
+    word: str
+    head: str = ""
+    owning: bool = False
+
+
+def means_an_action(question: str) -> bool:
+    """`How long does it take?`: `it` is what was done, not a thing."""
+    return _ACTION.search(question) is not None
+
+
+def gaps(question: str) -> list[Gap]:
+    """The words of a question whose meaning lies outside it, in order."""
+    found = []
+    matches = list(_TOKEN.finditer(question))
+    words = [match[0].casefold().replace("’", "'") for match in matches]
+    impersonal = [match.span() for match in _IMPERSONAL.finditer(question)]
+    for i, match in enumerate(matches):
+        word, ending = words[i].partition("'")[::2]
+        following = words[i + 1] if i + 1 < len(words) else ""
+        before = [m[0] for m in matches[:i]]
+        if word in _PERSON and not _named_before(before):
+            owning = word in _OWNING or (word == "her" and _is_content(following))
+            found.append(Gap(match.start(), match.start() + len(word), word, owning=owning))
+        elif word in _THING | _MANY and not _spoken_of_before(before):
+            if not any(start <= match.start() < end for start, end in impersonal) or word != "it":
+                found.append(Gap(match.start(), match.start() + len(word), word, owning=word in _OWNING))
+        elif word in _POINTING and (gap := _pointing(matches, words, i)):
+            found.append(gap)
+    return found
+
+
+def _pointing(matches: Sequence[re.Match[str]], words: Sequence[str], i: int) -> Gap | None:
+    word, following = words[i], words[i + 1] if i + 1 < len(words) else "?"
+    last = words[i - 1] if i else ""
+    if _is_content(following) and (not last or not _is_content(last) or reduced(last) in VERBS):
+        head = following
+        return (
+            Gap(matches[i].start(), matches[i + 1].end(), word, head=head)
+            if reduced(head) not in VERBS
+            else (Gap(matches[i].start(), matches[i].end(), word) if not last or not _is_content(last) else None)
+        )
+    if not following[0].isalnum() and (not last or last in FUNCTION_WORDS or reduced(last) in VERBS):
+        return Gap(matches[i].start(), matches[i].end(), word)
+    return None
+
+
+def _is_content(word: str) -> bool:
+    return word[:1].isalnum() and word.replace("'", "") not in FUNCTION_WORDS
+
+
+def _named_before(before: Sequence[str]) -> bool:
+    return any(word[:1].isupper() and word.casefold().split("'")[0] not in FUNCTION_WORDS for word in before[1:])
+
+
+def _spoken_of_before(before: Sequence[str]) -> bool:
+    """Whether an earlier clause of the question names something that the pronoun can stand for."""
+    noun = False
+    for i, word in enumerate(before):
+        folded = word.casefold()
+        if (folded in _BREAKS or not word[0].isalnum()) and noun:
+            return True
+        if (
+            folded in DETERMINERS
+            and folded not in _POINTING
+            and i + 1 < len(before)
+            and _is_content(before[i + 1].casefold())
+        ):
+            noun = True
+        elif i and word[:1].isupper() and _is_content(folded):
+            noun = True
+    return False
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was spoken of so far, oldest first, and the names that turned out to be people."""
+
+    told: list[Mention]
+    people: set[str]
+
+    def referent(self, gap: Gap, question: str) -> Mention | None:
+        """What the gap stands for, written as fully as it ever was; None when nothing fits."""
+        if gap.head:
+            return self._with_head(gap.head, question)
+        best = self._best(question, gap.word)
+        if best is not None and gap.word in _PERSON:
+            self.people.update(best.stems)
+        return best
+
+    def topic(self, question: str) -> Mention | None:
+        """What the conversation is about, for a question that names nothing."""
+        return self._best(question, "")
+
+    def fullest(self, mention: Mention) -> Mention:
+        """The longest name under which the same thing was mentioned: `Lake` → `Patricia Lake`, and what an answer
+        calls `plan` as the question called it."""
+        asked = mention.role is Role.ASSISTANT and len(mention.words) == 1
+        same = [
+            m
+            for m in self.told
+            if len(m.words) <= 4
+            and _ends_with(m, mention)
+            and ((m.named and mention.named) or (asked and m.role is Role.USER))
+        ]
+        return max(reversed(same), key=lambda m: len(m.words), default=mention)
+
+    def was_told(self, mention: Mention) -> bool:
+        """Whether one of the last two exchanges spoke of it under the same head."""
+        now = max((m.line for m in self.told), default=0)
+        return any(m.head == mention.head and now - m.line < 4 for m in self.told)
+
+    def _with_head(self, head: str, question: str) -> Mention | None:
+        known = set(map(reduced, _TOKEN.findall(question)))
+        for role in (Role.USER, Role.ASSISTANT):
+            for mention in reversed(self.told):
+                if mention.role is role and mention.head == reduced(head) and set(mention.stems) - known:
+                    return mention
+        return None
+
+    def _best(self, question: str, word: str) -> Mention | None:
+        known = set(map(reduced, _TOKEN.findall(question)))
+        now = max((m.line for m in self.told), default=0) + 1
+        scores: dict[tuple[str, ...], float] = {}
+        written: dict[tuple[str, ...], Mention] = {}
+        for mention in self.told:
+            full = self.fullest(mention)
+            if not set(full.stems) - known:
+                continue
+            weight = DECAY ** (now - mention.line) * (1.0 if mention.role is Role.USER else ANSWERED)
+            weight *= self._fit(mention, full, word)
+            if weight:
+                scores[full.stems] = scores.get(full.stems, 0.0) + weight
+                written[full.stems] = full
+        return written[max(scores, key=lambda key: scores[key])] if scores else None
+
+    def _fit(self, mention: Mention, full: Mention, word: str) -> float:
+        """How well a mention can be what the word stands for; 0 when it cannot."""
+        weight = (NAMED if mention.named else 1.0) * (LOCATED if mention.located else 1.0)
+        if word in _PERSON:
+            if not mention.named or mention.determiner in DETERMINERS:
+                return 0.0
+            weight *= LEADING if mention.leading or mention.owner else 1.0
+            return weight * (KNOWN_PERSON if set(full.stems) & self.people else 1.0)
+        if mention.determiner == "the" and len(full.words) == 1 and not mention.named:
+            weight *= GENERIC
+        if mention.role is Role.ASSISTANT and (word in _THING or not mention.named):
+            weight *= ASIDE
+        if word in _THING | _POINTING and set(full.stems) & self.people:
+            return 0.0
+        if word in _THING and mention.plural and not mention.named:
+            weight *= PLURAL
+        if word in _MANY and not mention.plural and not mention.named:
+            weight *= PLURAL
+        return weight
+
+
+def _ends_with(longer: Mention, shorter: Mention) -> bool:
+    return longer.stems[-len(shorter.stems) :] == shorter.stems

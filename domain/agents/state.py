@@ -1,0 +1,96 @@
+"""What flows through the workflow: the state that its nodes read and write, and the context of one turn."""
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Protocol, TypedDict
+
+from domain.agents.catalog import Agent
+from domain.knowledge import Passage
+from domain.model import Message, Role, Route, Source, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One earlier message of the conversation."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What the workflow remembers: the last messages, oldest first, without the question being answered."""
+
+    lines: tuple[Line, ...] = ()
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        return tuple(line.text for line in self.lines if line.role is Role.USER)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing that the question asks for, as words that stand alone, and the agent that is asked for it."""
+
+    text: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The router's decision. No routes: none of the agents holds the answer. Every need's agent is in `routes`."""
+
+    routes: tuple[Route, ...]
+    needs: tuple[Need, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one need retrieved, best first."""
+
+    need: Need
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the model wrote, with the cost, before the citations were settled."""
+
+    text: str
+    sources: tuple[Source, ...] = ()
+    usage: Usage | None = None
+    model: str | None = None
+
+
+class TurnState(TypedDict, total=False):
+    """LangGraph's state of one turn. `evidence` is gathered from parallel retrievals."""
+
+    conversation: Conversation
+    standalone_question: str
+    routing: Routing
+    evidence: Annotated[list[Evidence], operator.add]
+    draft: Draft
+
+
+class Recorder(Protocol):
+    """Where nodes write what the turn's followers see. Nothing here waits."""
+
+    def route_chosen(self, routes: Sequence[Route], standalone_question: str) -> None: ...
+
+    def sources_found(self, sources: Sequence[Source]) -> None:
+        """All sources cited so far."""
+        ...
+
+    def delta(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TurnContext:
+    """LangGraph's runtime context: who asks what, of whom, and where the words go."""
+
+    question: Message
+    answer: Message
+    agents: tuple[Agent, ...]
+    chosen: tuple[str, ...]
+    recorder: Recorder

@@ -1,0 +1,148 @@
+"""How strongly each agent's documents speak to a question, on one scale for all agents.
+
+Search engines' scores cannot be compared across indexes, so the passages that each search found are weighed again
+here: BM25 (Robertson and Zaragoza, 2009) with the rarity of a term counted over all the agents' documents together.
+A term that stands nowhere is the rarest of all: it counts against every agent.
+"""
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from domain.agents.catalog import Agent
+from domain.knowledge import Passage
+from domain.ports import Retriever
+from domain.terms import content_terms, terms
+
+DEPTH = 10
+"""Passages looked at for each agent."""
+SATURATION = 1.2
+LENGTH_SHARE = 0.75
+USUAL_LENGTH = 150
+"""BM25's k1 and b, and the terms of an average passage."""
+SPAN = 8.0
+"""The weight of a term that stands nowhere; the weights of all terms lie in (0, SPAN]."""
+PROFILE = 0.35
+"""What a term of the agent's own description weighs beside one in a passage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """One agent against one question. `best`, `best5` and `best10` are the mean weights of the best 1, 5 and 10
+    passages; `covered` is the part of the question's weight that one passage holds, in [0, 1]; `titled` and `profile` are the weight of
+    the terms that stand in one passage's title and in the agent's own description; `held` are the
+    question's terms that the best passages hold, the rarest first."""
+
+    best: float = 0.0
+    best5: float = 0.0
+    best10: float = 0.0
+    covered: float = 0.0
+    titled: float = 0.0
+    profile: float = 0.0
+    held: tuple[str, ...] = ()
+
+    @property
+    def evidence(self) -> float:
+        """How much speaks for this agent. The weights were fitted as logits (bench/decisions.py, odd half)."""
+        return 0.27 * self.best + 0.29 * self.best5 + 0.29 * PROFILE * self.profile
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """Every agent's strength for one question of `terms` distinct terms."""
+
+    strengths: Mapping[str, Strength]
+    terms: int
+
+    def shares(self, sharpness: float = 1.0) -> dict[str, float]:
+        """The evidence as a distribution over the agents."""
+        return softmax({name: sharpness * strength.evidence for name, strength in self.strengths.items()})
+
+
+class Scale:
+    """Weighs questions against agents."""
+
+    def __init__(self, retriever: Retriever) -> None:
+        self._retriever = retriever
+
+    async def weigh(self, question: str, agents: Sequence[Agent]) -> Weighed:
+        asked = list(dict.fromkeys(content_terms(question)))
+        if not asked:
+            return Weighed({agent.name: Strength() for agent in agents}, 0)
+        found = await asyncio.gather(*(self._retriever.search(agent.name, question, DEPTH) for agent in agents))
+        weights = await self._weights(asked, agents, found)
+        return Weighed(
+            {
+                agent.name: _strength(weights, passages, f"{agent.title} {agent.description}")
+                for agent, passages in zip(agents, found, strict=True)
+            },
+            len(asked),
+        )
+
+    async def _weights(
+        self, asked: Sequence[str], agents: Sequence[Agent], found: Sequence[Sequence[Passage]]
+    ) -> dict[str, float]:
+        """Each term's rarity. An engine without statistics is judged by the passages that it found."""
+        chunks = 0
+        frequency: Counter[str] = Counter()
+        statistics = await asyncio.gather(*(self._retriever.term_statistics(agent.name, asked) for agent in agents))
+        for counted, passages in zip(statistics, found, strict=True):
+            if counted is not None:
+                chunks += counted.chunks
+                frequency.update(counted.frequency)
+            else:
+                chunks += 4 * DEPTH
+                frequency.update(term for p in passages for term in set(asked) & counts(_text(p)).keys())
+        rarest = math.log1p((chunks + 0.5) / 0.5)
+        return {
+            term: SPAN * math.log1p((chunks - frequency[term] + 0.5) / (frequency[term] + 0.5)) / rarest
+            for term in asked
+        }
+
+
+def softmax(logits: Mapping[str, float]) -> dict[str, float]:
+    top = max(logits.values(), default=0.0)
+    powers = {name: math.exp(value - top) for name, value in logits.items()}
+    total = sum(powers.values())
+    return {name: power / total for name, power in powers.items()}
+
+
+def _text(passage: Passage) -> str:
+    return f"{passage.chunk.title}\n{passage.chunk.text}"
+
+
+@lru_cache(maxsize=2000)
+def counts(text: str) -> Counter[str]:
+    """How often each term stands in `text`. Not to be changed by the caller."""
+    return Counter(terms(text))
+
+
+def _strength(weights: Mapping[str, float], passages: Sequence[Passage], profile: str) -> Strength:
+    total = sum(weights.values())
+    scores: list[float] = []
+    covered, titled, held = 0.0, 0.0, set[str]()
+    for rank, passage in enumerate(passages[:DEPTH]):
+        inside = counts(_text(passage))
+        norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * inside.total() / USUAL_LENGTH)
+        scores.append(
+            sum(w * inside[t] * (SATURATION + 1) / (inside[t] + norm) for t, w in weights.items() if t in inside)
+        )
+        covered = max(covered, sum(w for t, w in weights.items() if t in inside) / total)
+        title = counts(passage.chunk.title)
+        titled = max(titled, sum(w for t, w in weights.items() if t in title))
+        if rank < 3:
+            held |= weights.keys() & inside.keys()
+    scores.sort(reverse=True)
+    described = counts(profile)
+    return Strength(
+        best=scores[0] if scores else 0.0,
+        best5=sum(scores[:5]) / 5,
+        best10=sum(scores[:10]) / 10,
+        covered=covered,
+        titled=titled,
+        profile=sum(w for t, w in weights.items() if t in described),
+        held=tuple(sorted(held, key=lambda term: -weights[term])),
+    )

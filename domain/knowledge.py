@@ -1,0 +1,67 @@
+"""Knowledge: a document of an agent's knowledge base, the chunks it is cut into, and passages, chunks that a search found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file of a knowledge base, read but not yet cut. `id` is its path below the knowledge base without
+    the ending; `body` is Markdown or an OpenAPI document, by `media_type`. `digest` changes when the file does."""
+
+    id: str
+    agent: str
+    title: str
+    body: str
+    media_type: str
+    digest: str
+    url: str | None = None
+    updated: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of one document that can be understood alone. `title_path` goes from the document's title down to
+    the section's; `url` carries the section's anchor; `position` is its place in the document, from 0."""
+
+    id: str
+    document_id: str
+    agent: str
+    title_path: tuple[str, ...]
+    text: str
+    position: int
+    url: str | None = None
+    updated: date | None = None
+
+    @property
+    def title(self) -> str:
+        return " › ".join(self.title_path)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk that was retrieved. `score` is the search engine's, higher is better, comparable within one search."""
+
+    chunk: Chunk
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class TermStatistics:
+    """In how many of an agent's `chunks` each term stands. Terms are those of `domain.terms.terms`."""
+
+    chunks: int
+    frequency: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What indexing one knowledge base did, counted in documents (and chunks now held)."""
+
+    agent: str
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    chunks: int

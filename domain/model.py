@@ -1,0 +1,150 @@
+"""The things Answerdesk keeps and speaks of, as frozen data. Ids are integers; times are aware and in UTC."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.errors import DeskError, ErrorCode
+
+
+class Role(StrEnum):
+    """Who wrote a message."""
+
+    USER = "USER"
+    ASSISTANT = "ASSISTANT"
+
+
+class TurnStatus(StrEnum):
+    """RUNNING, then exactly one of the others for ever."""
+
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+    INTERRUPTED = "INTERRUPTED"
+
+
+class Rating(StrEnum):
+    """What the viewer thinks of an answer."""
+
+    UP = "UP"
+    DOWN = "DOWN"
+    NONE = "NONE"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A registered person."""
+
+    id: int
+    username: str
+    email: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """The signed-in user of one request or socket. Only authentication makes one."""
+
+    user_id: int
+    username: str
+    login_id: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSession:
+    """One conversation. `updated_at` is the time of its last activity."""
+
+    id: int
+    title: str
+    created_at: datetime
+    updated_at: datetime
+    active_turn_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Half-open range [start, end) in characters (code points) of a message's text."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A passage that an answer cites. `ordinal` is the n of its [n] marker, counted from 1 by first use."""
+
+    message_id: int
+    ordinal: int
+    agent: str
+    document_id: str
+    title: str
+    url: str | None
+    excerpt: str
+    score: float
+    spans: tuple[Span, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Known before the source is stored, so that an event and the stored row name the same thing."""
+        return f"{self.message_id}-{self.ordinal}"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One side of a turn. An answer's text is what has been written so far while its turn runs."""
+
+    id: int
+    chat_id: int
+    turn_id: int
+    role: Role
+    text: str
+    created_at: datetime
+    rating: Rating = Rating.NONE
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Why an agent was asked. `confidence` is in [0, 1]."""
+
+    agent: str
+    confidence: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a turn cost, in the model's tokens."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnError:
+    """Why a turn did not answer."""
+
+    code: ErrorCode
+    message: str
+    retryable: bool
+
+    @classmethod
+    def of(cls, error: DeskError) -> "TurnError":
+        return cls(error.code, error.message, error.retryable)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One user message through to its final answer."""
+
+    id: int
+    chat_id: int
+    status: TurnStatus
+    created_at: datetime
+    standalone_question: str | None = None
+    routes: tuple[Route, ...] = ()
+    usage: Usage | None = None
+    error: TurnError | None = None
+    ended_at: datetime | None = None

@@ -1,0 +1,325 @@
+"""What the domain needs from outside, as small Protocols. `db/` and `providers/` implement them; tests/contracts/
+holds one suite per port, run over every implementation.
+
+Stores: one method is one short transaction. A method that takes `user_id` sees only that user's rows: somebody
+else's id and a missing id have the same outcome. Any store method may raise DatabaseUnavailable.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from domain.errors import DeskError
+from domain.events import TurnEvent
+from domain.knowledge import Document, IndexReport, Passage, TermStatistics
+from domain.model import (
+    ChatSession,
+    Message,
+    Rating,
+    Route,
+    Source,
+    Turn,
+    TurnError,
+    TurnStatus,
+    Usage,
+    User,
+)
+from domain.pages import Page, PageRequest
+
+# ---------------------------------------------------------------- accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    user: User
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshedLogin:
+    user: User
+    login_id: str
+
+
+class AccountStore(Protocol):
+    """Users. Names and addresses are unique regardless of case."""
+
+    async def create_user(self, username: str, email: str, password_hash: str) -> User:
+        """Raises UsernameTaken or EmailTaken (the username first when both are)."""
+        ...
+
+    async def find_credentials(self, username: str) -> Credentials | None: ...
+
+    async def get_user(self, user_id: int) -> User | None: ...
+
+    async def replace_password_hash(self, user_id: int, password_hash: str) -> None:
+        """For a hash that was made with older parameters."""
+        ...
+
+
+class LoginStore(Protocol):
+    """Logins and their families of refresh tokens, kept as SHA-256 digests (hex)."""
+
+    async def begin_login(self, user_id: int, login_id: str, refresh_digest: str, expires_at: datetime) -> None: ...
+
+    async def rotate_refresh(self, spent_digest: str, next_digest: str, expires_at: datetime) -> RefreshedLogin | None:
+        """Spends one refresh token and stores the next. None when it is unknown, expired or its login is revoked.
+        One that was spent before revokes its whole login, and is None too."""
+        ...
+
+    async def is_active(self, user_id: int, login_id: str) -> bool: ...
+
+    async def revoke_login(self, user_id: int, login_id: str) -> None: ...
+
+    async def revoke_all(self, user_id: int) -> list[str]:
+        """Returns the ids of the logins that were active until now."""
+        ...
+
+    async def login_of(self, refresh_digest: str) -> str | None:
+        """The login that a refresh token (spent or not) belongs to."""
+        ...
+
+
+# ---------------------------------------------------------------- chats
+
+
+class ChatStore(Protocol):
+    """Chat sessions, the most recently active first."""
+
+    async def create_chat(self, user_id: int, title: str) -> ChatSession: ...
+
+    async def get_chat(self, user_id: int, chat_id: int) -> ChatSession | None: ...
+
+    async def list_chats(self, user_id: int, page: PageRequest, search: str | None = None) -> Page[ChatSession]:
+        """`search` matches titles, case-insensitively, anywhere; its % and _ are ordinary characters."""
+        ...
+
+    async def rename_chat(self, user_id: int, chat_id: int, title: str) -> ChatSession | None: ...
+
+    async def delete_chat(self, user_id: int, chat_id: int) -> bool:
+        """Deletes its messages, turns and sources with it. False when there is no such chat."""
+        ...
+
+
+class History(Protocol):
+    """The workflow's memory of a chat."""
+
+    async def recent_messages(self, chat_id: int, before_id: int, limit: int) -> list[Message]:
+        """The last `limit` messages with id < `before_id`, oldest first, without sources."""
+        ...
+
+
+class MessageStore(History, Protocol):
+    """Messages, oldest first (by id)."""
+
+    async def list_messages(self, user_id: int, chat_id: int, page: PageRequest) -> Page[Message] | None:
+        """Without sources. None when there is no such chat."""
+        ...
+
+    async def get_messages(self, user_id: int, message_ids: Sequence[int]) -> dict[int, Message]:
+        """Those that exist and are the user's, without sources."""
+        ...
+
+    async def get_sources(self, user_id: int, message_ids: Sequence[int]) -> dict[int, tuple[Source, ...]]:
+        """An entry for each message that exists and is the user's, in ordinal order."""
+        ...
+
+    async def rate_message(self, user_id: int, message_id: int, rating: Rating, comment: str | None) -> Message | None:
+        """Only answers are rated: None also for a user's own message."""
+        ...
+
+
+# ---------------------------------------------------------------- turns
+
+
+@dataclass(frozen=True, slots=True)
+class BegunTurn:
+    """`created` is False when the client message id had claimed this turn before. `answer_id` is the id of the
+    assistant's message, which exists (empty) from the beginning."""
+
+    turn: Turn
+    user_message: Message
+    answer: Message
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TurnProgress:
+    """What a running turn has produced so far. `timeline` is `domain.replay`'s compact order of events."""
+
+    text: str
+    timeline: str
+    standalone_question: str | None
+    routes: tuple[Route, ...]
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOutcome:
+    """How a turn ended."""
+
+    status: TurnStatus
+    progress: TurnProgress
+    usage: Usage | None
+    error: TurnError | None
+    model: str | None = None
+    first_token_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTurn:
+    """All that is needed to replay a turn's events. `answer` carries its sources."""
+
+    turn: Turn
+    user_message: Message
+    answer: Message
+    timeline: str
+
+
+class TurnStore(Protocol):
+    """Turns. The database itself holds (chat, client message id) and one running turn per chat to be unique."""
+
+    async def begin_turn(
+        self,
+        user_id: int,
+        chat_id: int,
+        text: str,
+        client_message_id: str | None,
+        agents: Sequence[str],
+        title: str,
+        lease: timedelta,
+    ) -> BegunTurn:
+        """Claims the key and the chat's running slot, and stores the user message, the empty answer and the turn, in
+        one transaction; the chat's `updated_at` moves, and `title` names a chat that has no title of its own yet.
+        Raises NotFound, IdempotencyMismatch (same key, other text) or ChatBusy, in that order of precedence;
+        a running turn whose lease ran out does not count as busy: it becomes INTERRUPTED here."""
+        ...
+
+    async def save_progress(self, turn_id: int, progress: TurnProgress | None, lease: timedelta) -> bool:
+        """Renews the lease and, unless None, replaces what was written. False when the turn is not RUNNING any more
+        (or is gone): the caller must end it without another write."""
+        ...
+
+    async def finish_turn(self, turn_id: int, outcome: TurnOutcome) -> StoredTurn | None:
+        """Stores the end and frees the chat. None, and nothing changed, when it is not RUNNING any more."""
+        ...
+
+    async def get_turns(self, user_id: int, turn_ids: Sequence[int]) -> dict[int, Turn]: ...
+
+    async def load_turn(self, user_id: int, turn_id: int) -> StoredTurn | None: ...
+
+    async def interrupt_expired(self) -> list[int]:
+        """Ends every RUNNING turn whose lease ran out, by the database's clock, as INTERRUPTED with its text kept."""
+        ...
+
+
+# ---------------------------------------------------------------- the turn log and signals
+
+
+class LogReader(Protocol):
+    """One follower's place in a turn's log."""
+
+    async def read(self) -> Sequence[TurnEvent]:
+        """Waits for the next events and returns all that are there; empty once the turn's last event was read.
+        Raises what `interrupt` was given."""
+        ...
+
+    def interrupt(self, error: DeskError) -> None:
+        """Ends this follower: its pending or next `read` raises `error`. Stops nothing else."""
+        ...
+
+
+class TurnLog(Protocol):
+    """The ordered events of turns that run, or ended a short while ago. Appending never waits for a follower."""
+
+    async def open(self, turn_id: int) -> None: ...
+
+    def append(self, turn_id: int, event: TurnEvent) -> None:
+        """Events come with their `seq`, in order. A terminal event closes the log, which is kept a while for stragglers."""
+        ...
+
+    def drop(self, turn_id: int, error: DeskError) -> None:
+        """Forgets a turn that can have no terminal event; its followers' `read` raises `error`."""
+        ...
+
+    def reader(self, turn_id: int, after: int) -> LogReader | None:
+        """From the event after `seq` = `after`. None when this log does not hold the turn: read it from the store."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    turn_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoginsEnded:
+    login_ids: tuple[str, ...]
+
+
+Signal = StopRequested | LoginsEnded
+
+
+class Signals(Protocol):
+    """Short messages to every worker, this one included. Handlers are quick and never raise."""
+
+    async def publish(self, signal: Signal) -> None: ...
+
+    def subscribe(self, handler: Callable[[Signal], None]) -> None: ...
+
+
+# ---------------------------------------------------------------- knowledge
+
+
+class Retriever(Protocol):
+    """A search engine that holds each agent's knowledge base. Any method may raise SearchUnavailable."""
+
+    @property
+    def name(self) -> str:
+        """For the banner and /readyz, such as `SQLite FTS5`."""
+        ...
+
+    async def index(
+        self, agent: str, documents: Sequence[Document], progress: Callable[[int], None] | None = None
+    ) -> IndexReport:
+        """Makes the agent's index hold exactly these documents; work is done only for those whose digest changed.
+        `progress` is called with the number of documents dealt with, as they are."""
+        ...
+
+    async def search(self, agent: str, question: str, limit: int) -> list[Passage]:
+        """The best passages for a question in natural language, best first. Anything can be asked: no query syntax."""
+        ...
+
+    async def term_statistics(self, agent: str, terms: Sequence[str]) -> TermStatistics | None:
+        """For weighing words by rarity. None when the engine cannot say."""
+        ...
+
+    async def check(self) -> None:
+        """Raises SearchUnavailable unless a search would work now."""
+        ...
+
+
+# ---------------------------------------------------------------- limits
+
+
+class RateLimiter(Protocol):
+    """Counts what a key did in a moving window."""
+
+    async def hit(self, rule: str, key: str) -> None:
+        """Counts one use of `rule` (a name from settings, such as `login`) by `key`. Raises RateLimited past the limit."""
+        ...
+
+
+class PasswordHasher(Protocol):
+    """Slow on purpose, so it runs beside the event loop, a bounded number at a time."""
+
+    async def hash(self, password: str) -> str: ...
+
+    async def verify(self, password: str, password_hash: str | None) -> bool:
+        """With None (no such user) it takes the same time and is False."""
+        ...
+
+    def is_outdated(self, password_hash: str) -> bool: ...

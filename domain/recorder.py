@@ -1,0 +1,155 @@
+"""Writes one running turn: every event to the turn log at once, and what was written to the store as it grows."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from domain.errors import DatabaseUnavailable, ModelUnavailable, NotFound
+from domain.events import AnswerDelta, RouteChosen, SourcesFound, TurnCompleted, TurnEnded, TurnStarted
+from domain.model import Route, Source, TurnError, TurnStatus, Usage
+from domain.ports import BegunTurn, TurnLog, TurnOutcome, TurnProgress, TurnStore
+from domain.replay import ROUTED, STARTED
+
+SAVE_EVERY = 0.5
+"""Seconds between saves of a text that grows: what a crash may cost at most."""
+FINISH_ATTEMPTS = 5
+
+_log = structlog.get_logger()
+
+
+class TurnRecorder:
+    """One turn's writer. Belongs to the turn's task; its saver task keeps the lease while the turn waits or runs."""
+
+    def __init__(self, begun: BegunTurn, store: TurnStore, log: TurnLog, lease: timedelta, max_characters: int) -> None:
+        self._turn_id = begun.turn.id
+        self._begun = begun
+        self._store = store
+        self._log = log
+        self._lease = lease
+        self._room = max_characters
+        self._seq = 0
+        self._timeline: list[str] = []
+        self._parts: list[str] = []
+        self._standalone: str | None = None
+        self._routes: tuple[Route, ...] = ()
+        self._sources: tuple[Source, ...] = ()
+        self._first_token_at: datetime | None = None
+        self._dirty = False
+        self._saver: asyncio.Task[None] | None = None
+
+    async def start(self, lost: Callable[[], None]) -> None:
+        """Opens the log with TurnStarted. `lost` is called when the turn turns out not to be ours any more."""
+        await self._log.open(self._turn_id)
+        self._log.append(self._turn_id, TurnStarted(self._next(STARTED), self._turn_id, self._begun.user_message))
+        self._saver = asyncio.create_task(self._save_regularly(lost), name=f"save turn {self._turn_id}")
+
+    # ------------------------------------------------------------ what the workflow's nodes write
+
+    def route_chosen(self, routes: Sequence[Route], standalone_question: str) -> None:
+        self._routes, self._standalone = tuple(routes), standalone_question
+        event = RouteChosen(self._next(ROUTED), self._turn_id, self._routes, standalone_question)
+        self._log.append(self._turn_id, event)
+
+    def sources_found(self, sources: Sequence[Source]) -> None:
+        self._sources = tuple(sources)
+        self._log.append(self._turn_id, SourcesFound(self._next(f"-{len(sources)}"), self._turn_id, self._sources))
+
+    def delta(self, text: str) -> None:
+        """Raises ModelUnavailable once the answer outgrows its bound."""
+        text = _storable(text)
+        if not text:
+            return
+        if len(text) > self._room:
+            raise ModelUnavailable("The answer grew too long and was cut off.")
+        self._room -= len(text)
+        if self._first_token_at is None:
+            self._first_token_at = datetime.now(UTC)
+        self._parts.append(text)
+        self._log.append(self._turn_id, AnswerDelta(self._next(str(len(text))), self._turn_id, text))
+
+    # ------------------------------------------------------------ the end
+
+    async def finish(
+        self,
+        status: TurnStatus,
+        sources: Sequence[Source] | None = None,
+        usage: Usage | None = None,
+        model: str | None = None,
+        error: TurnError | None = None,
+    ) -> None:
+        """Stores the end, then tells the followers: who sees the last event can read the stored turn. `sources` are
+        those that were found, now with their spans."""
+        if self._saver is not None:
+            self._saver.cancel()
+        if sources is not None:
+            self._sources = tuple(sources)
+        outcome = TurnOutcome(status, self._progress(), usage, error, model, self._first_token_at)
+        for attempt in range(1, FINISH_ATTEMPTS + 1):
+            try:
+                stored = await self._store.finish_turn(self._turn_id, outcome)
+                break
+            except DatabaseUnavailable as failure:
+                _log.warning("turn_not_stored", turn_id=self._turn_id, attempt=attempt)
+                if attempt == FINISH_ATTEMPTS:
+                    self._log.drop(self._turn_id, failure)
+                    return
+                await asyncio.sleep(self._lease.total_seconds() / 3 / FINISH_ATTEMPTS * attempt)
+        if stored is None:
+            self._log.drop(self._turn_id, NotFound("This turn is not here any more."))
+            return
+        seq = self._next("")
+        if stored.turn.status is TurnStatus.COMPLETED:
+            self._log.append(self._turn_id, TurnCompleted(seq, self._turn_id, stored.answer))
+        else:
+            ended = TurnEnded(seq, self._turn_id, stored.turn.status, stored.answer, stored.turn.error)
+            self._log.append(self._turn_id, ended)
+
+    # ------------------------------------------------------------ inside
+
+    def _next(self, word: str) -> int:
+        self._seq += 1
+        if word:
+            self._timeline.append(word)
+            self._dirty = True
+        return self._seq
+
+    def _progress(self) -> TurnProgress:
+        if len(self._parts) > 1:
+            self._parts = ["".join(self._parts)]
+        text = self._parts[0] if self._parts else ""
+        return TurnProgress(text, " ".join(self._timeline), self._standalone, self._routes, self._sources)
+
+    async def _save_regularly(self, lost: Callable[[], None]) -> None:
+        renew_every = self._lease.total_seconds() / 3
+        loop = asyncio.get_running_loop()
+        renewed = loop.time()
+        while True:
+            await asyncio.sleep(SAVE_EVERY)
+            due = loop.time() - renewed >= renew_every
+            if not self._dirty and not due:
+                continue
+            dirty, self._dirty = self._dirty, False
+            progress = self._progress() if dirty else None
+            try:
+                ours = await self._store.save_progress(self._turn_id, progress, self._lease)
+            except DatabaseUnavailable:
+                self._dirty = dirty or self._dirty
+                _log.warning("progress_not_saved", turn_id=self._turn_id)
+                continue
+            renewed = loop.time()
+            if not ours:
+                lost()
+                return
+
+
+def _storable(text: str) -> str:
+    """Any model's text as every database can keep it: no NUL, no lone surrogates."""
+    if "\x00" in text:
+        text = text.replace("\x00", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode(errors="replace").decode()
+    return text

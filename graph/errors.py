@@ -1,0 +1,139 @@
+"""How failures are told in GraphQL: `{message, locations, path, extensions: {code, retryable, request_id, details}}`.
+
+A failure that the domain names keeps its code. What the client did wrong in GraphQL itself has a code of this face:
+
+    GRAPHQL_PARSE_FAILED           the document is not GraphQL
+    GRAPHQL_VALIDATION_FAILED      it does not fit the schema
+    OPERATION_RESOLUTION_FAILURE   it does not say which of its operations is meant
+    BAD_USER_INPUT                 a variable does not fit its type
+
+Anything else is INTERNAL, with nothing of the exception in it; the log has it under the request id.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from graphql import GraphQLError, GraphQLSyntaxError
+from graphql.language import VariableDefinitionNode
+from strawberry.exceptions import StrawberryInputCoercionError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.utils.str_converters import to_camel_case
+
+from domain.errors import DeskError, ErrorCode, Internal
+from graph.ids import TURN, encode_id
+
+_log = structlog.get_logger()
+
+STATUS: Mapping[ErrorCode, HTTPStatus] = {
+    ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    ErrorCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.BAD_USER_INPUT: HTTPStatus.BAD_REQUEST,
+    ErrorCode.USERNAME_TAKEN: HTTPStatus.CONFLICT,
+    ErrorCode.EMAIL_TAKEN: HTTPStatus.CONFLICT,
+    ErrorCode.CHAT_BUSY: HTTPStatus.CONFLICT,
+    ErrorCode.IDEMPOTENCY_MISMATCH: HTTPStatus.CONFLICT,
+    ErrorCode.PAYLOAD_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    ErrorCode.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
+    ErrorCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    ErrorCode.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
+    ErrorCode.CONTENT_FILTERED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.MODEL_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorCode.SEARCH_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorCode.DATABASE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""The HTTP status of a request that fails before GraphQL runs. Failures of fields do not change the status: GraphQL
+answers them beside the data."""
+
+MESSAGE_LENGTH = 1_000
+"""Characters of a message that GraphQL's own checks wrote: they quote the client's input, which may be long."""
+
+
+class GraphQLCode(StrEnum):
+    """What can be wrong with a document before it runs."""
+
+    PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+    VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+    OPERATION_RESOLUTION_FAILURE = "OPERATION_RESOLUTION_FAILURE"
+
+
+def tell(error: GraphQLError, request_id: str) -> dict[str, Any]:
+    """One entry of `errors`. Logs what is masked."""
+    told: dict[str, Any] = {}
+    cause = _cause(error)
+    code = _code_of_document(error, cause)
+    if code is not None:
+        told["message"] = _message_of_document(error, cause)
+        told["extensions"] = {"code": code, "retryable": False, "request_id": request_id}
+    else:
+        if not isinstance(cause, DeskError) or cause.code is ErrorCode.INTERNAL:
+            _log.error("graphql_failed", request_id=request_id, path=error.path, exc_info=cause or error)
+            cause = Internal()
+        told |= tell_desk_error(cause, request_id)
+    if error.locations:
+        told["locations"] = [location.formatted for location in error.locations]
+    if error.path is not None:
+        told["path"] = error.path
+    return told
+
+
+def tell_all(errors: Sequence[GraphQLError], request_id: str) -> list[dict[str, Any]]:
+    return [tell(error, request_id) for error in errors]
+
+
+def tell_desk_error(error: DeskError, request_id: str) -> dict[str, Any]:
+    """An entry of `errors` for a failure that the domain names, in GraphQL's spelling of names and ids."""
+    message = error.message
+    details: dict[str, Any] = {}
+    for name, value in error.details.items():
+        if name == "turn_id":
+            details["turnId"] = encode_id(TURN, value)
+        elif name == "fields":
+            details["fields"] = {to_camel_case(field): why for field, why in value.items()}
+            for field in value:
+                message = message.replace(f"{field}: ", f"{to_camel_case(field)}: ")
+        else:
+            details[to_camel_case(name)] = value
+    extensions: dict[str, Any] = {"code": error.code, "retryable": error.retryable, "request_id": request_id}
+    if any(details.values()):
+        extensions["details"] = details
+    return {"message": message, "extensions": extensions}
+
+
+def _cause(error: GraphQLError) -> Exception | None:
+    cause = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause
+
+
+def _code_of_document(error: GraphQLError, cause: Exception | None) -> str | None:
+    """The code when the document or its variables are at fault, else None."""
+    if isinstance(error, GraphQLSyntaxError):
+        return GraphQLCode.PARSE_FAILED
+    if isinstance(cause, RecursionError) and error.path is None:
+        return GraphQLCode.PARSE_FAILED
+    marked = (error.extensions or {}).get("code")
+    if isinstance(marked, GraphQLCode):
+        return marked
+    if isinstance(cause, CannotGetOperationTypeError | InvalidOperationTypeError):
+        return GraphQLCode.OPERATION_RESOLUTION_FAILURE
+    about_variable = error.path is None and error.nodes and isinstance(error.nodes[0], VariableDefinitionNode)
+    if about_variable or isinstance(cause, StrawberryInputCoercionError):
+        return ErrorCode.BAD_USER_INPUT
+    if cause is None or isinstance(cause, GraphQLError):
+        return ErrorCode.BAD_USER_INPUT  # an argument that graphql-core refused while it executed
+    return None
+
+
+def _message_of_document(error: GraphQLError, cause: Exception | None) -> str:
+    if isinstance(cause, RecursionError):
+        return "The document is nested too deeply."
+    if len(error.message) > MESSAGE_LENGTH:
+        return error.message[:MESSAGE_LENGTH] + "…"
+    return error.message

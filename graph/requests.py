@@ -1,0 +1,120 @@
+"""What an HTTP request asks for, read strictly: whatever is not a GraphQL request is refused with its reason.
+
+After GraphQL over HTTP, § 5 (https://graphql.github.io/graphql-over-http/draft/). Only `application/json` bodies are
+taken: a page on another origin cannot send one without asking first, so no form can act in a user's name.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from domain.errors import BadUserInput, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
+from graph.negotiation import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One request's document, which of its operations is meant, and the variables for it."""
+
+    query: str
+    name: str | None = None
+    variables: dict[str, Any] | None = None
+    extensions: dict[str, Any] | None = None
+
+
+async def read_operation(request: Request, max_bytes: int) -> Operation:
+    """Raises MethodNotAllowed, UnsupportedMediaType, PayloadTooLarge or BadUserInput."""
+    if request.method == "GET":
+        return _from_parameters(request.query_params)
+    if request.method != "POST":
+        raise MethodNotAllowed("GraphQL is asked with GET or POST.")
+    _check_content_type(request.headers.get("content-type", ""))
+    body = decode_json(await _read_body(request, max_bytes))
+    if not isinstance(body, dict):
+        raise BadUserInput("The request body must be a JSON object.")
+    return operation_of(body)
+
+
+def operation_of(members: Mapping[str, Any]) -> Operation:
+    """From the members of a request's JSON object. Raises BadUserInput."""
+    query, name = members.get("query"), members.get("operationName")
+    variables, extensions = members.get("variables"), members.get("extensions")
+    if query is None or query == "":
+        raise BadUserInput("`query` is missing.")
+    if not isinstance(query, str):
+        raise BadUserInput("`query` must be a string.")
+    if not isinstance(name, str | None):
+        raise BadUserInput("`operationName` must be a string or null.")
+    if not isinstance(variables, dict | None):
+        raise BadUserInput("`variables` must be an object or null.")
+    if not isinstance(extensions, dict | None):
+        raise BadUserInput("`extensions` must be an object or null.")
+    check_text([query, name, variables, extensions])
+    return Operation(query, name or None, variables, extensions)
+
+
+def decode_json(data: bytes | str) -> Any:
+    """Raises BadUserInput. Half a character (a lone surrogate) passes: `check_text` tells that one apart."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        text = data.decode() if isinstance(data, bytes) else data
+        return json.loads(text, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise BadUserInput("The request body is not UTF-8.") from error
+    except (ValueError, RecursionError) as error:
+        raise BadUserInput("The request body is not JSON.") from error
+
+
+def check_text(value: Any) -> None:
+    """Raises BadUserInput when a string in it holds half a character, or it is nested beyond reason."""
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        reason = "A string holds half a character (a lone surrogate)." if "surrogate" in str(error) else str(error)
+        raise BadUserInput(reason) from error
+
+
+def _from_parameters(parameters: Mapping[str, str]) -> Operation:
+    """GET: an empty parameter counts as absent."""
+    members: dict[str, Any] = {name: value for name, value in parameters.items() if value}
+    for name in ("variables", "extensions"):
+        if name in members:
+            try:
+                members[name] = decode_json(members[name])
+            except BadUserInput as error:
+                raise BadUserInput(f"`{name}` is not JSON.") from error
+    return operation_of(members)
+
+
+def _check_content_type(header: str) -> None:
+    message = Message()
+    message["content-type"] = header
+    if message.get_content_type() != JSON or not header.strip():
+        raise UnsupportedMediaType(f"The Content-Type must be {JSON}.")
+    if str(message.get_param("charset", "utf-8")).lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType("The charset must be UTF-8.")
+
+
+async def _read_body(request: Request, max_bytes: int) -> bytes:
+    too_large = PayloadTooLarge(f"The request body is larger than {max_bytes:,} bytes.")
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise too_large
+    return bytes(body)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,224 @@
+"""GraphQL over WebSocket: the `graphql-transport-ws` protocol, on Strawberry's handler.
+
+After https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md. This module adds: who is signed in on the
+socket and until when, strict message shapes, errors in this API's form, and a failed document ends its own operation
+only. Close codes beyond the protocol's: 1009 a message too large, 1013 nobody can be authenticated just now.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import ExitStack, aclosing, suppress
+from typing import Any, Protocol, cast
+
+from graphql import GraphQLError
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    ConnectionInitMessage,
+    Message,
+    PingMessage,
+    SubscribeMessage,
+)
+from strawberry.types import ExecutionResult
+
+from domain.errors import BadUserInput, DeskError, RateLimited, Unauthenticated
+from graph.answers import answer_of, is_request_error
+from graph.context import DeskContext
+from graph.errors import tell, tell_desk_error
+from graph.requests import decode_json, operation_of
+
+BAD_REQUEST, FORBIDDEN, TOO_LARGE, TRY_AGAIN_LATER = 4400, 4403, 1009, 1013
+REASON_LENGTH = 120
+"""Bytes of a close frame's reason, which RFC 6455 bounds at 123."""
+FAREWELL = 0.25
+"""Seconds in which the operations of a login that ended may say so, before the socket closes."""
+TOKEN_NAMES = ("authorization", "Authorization", "token", "accessToken", "access_token")
+
+
+class _Limited(Protocol):
+    """What `Socket` needs to know of its view."""
+
+    max_request_bytes: int
+
+
+class Socket(ASGIWebSocketAdapter):
+    """Text frames of JSON, in and out."""
+
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
+        """Raises NonTextMessageReceived or NonJsonMessageReceived, which the handler answers with 4400."""
+        max_bytes = cast("_Limited", self.view).max_request_bytes
+        with suppress(WebSocketDisconnect):
+            while self.ws.application_state is not WebSocketState.DISCONNECTED:
+                try:
+                    text = await self.ws.receive_text()
+                except KeyError as error:
+                    raise NonTextMessageReceived from error
+                if len(text.encode(errors="surrogatepass")) > max_bytes:
+                    await self.close(TOO_LARGE, "Message too large")
+                    return
+                try:
+                    yield decode_json(text)
+                except BadUserInput as error:
+                    raise NonJsonMessageReceived from error
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        if self.ws.application_state is WebSocketState.DISCONNECTED:
+            raise WebSocketDisconnected
+        await super().send_json(message)
+
+    async def close(self, code: int, reason: str) -> None:
+        if self.ws.application_state is not WebSocketState.DISCONNECTED:
+            await super().close(code, reason.encode()[:REASON_LENGTH].decode(errors="ignore"))
+
+
+class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
+    """One socket. Without a token it is anonymous: its operations that need a viewer answer UNAUTHENTICATED."""
+
+    _login: ExitStack
+    _farewell: asyncio.Task[None] | None = None
+
+    async def handle(self) -> None:
+        with ExitStack() as self._login:
+            await super().handle()
+
+    async def shutdown(self) -> None:
+        if self._farewell is not None:
+            self._farewell.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._farewell
+        await super().shutdown()
+
+    async def handle_message(self, message: Message) -> None:
+        why = _misshapen(message)
+        if why is not None:
+            await self.handle_invalid_message(why)
+            return
+        await super().handle_message(message)
+
+    async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
+        payload = message.get("payload") or {}
+        token = token_in(payload)
+        if not self.connection_init_received and (token is not None or self.context.token is not None):
+            self.context.token = self.context.token if token is None else token
+            try:
+                viewer = await self.context.viewer()
+            except Unauthenticated:
+                await self.websocket.close(FORBIDDEN, "Forbidden")
+                return
+            except DeskError as error:
+                await self.websocket.close(TRY_AGAIN_LATER, error.code)
+                return
+            self._login.enter_context(self.context.services.streams.watch(viewer, self._login_ended))
+        await super().handle_connection_init({"type": "connection_init", "payload": payload})
+
+    async def handle_ping(self, message: PingMessage) -> None:
+        payload = message.get("payload")
+        await self.send_message({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        limit = self.max_subscriptions_per_connection
+        if self.connection_acknowledged and limit is not None and len(self.operations) >= limit:
+            await self._refuse(message["id"], RateLimited(1))
+            return
+        if self.connection_acknowledged and message["id"] not in self.operations:
+            try:
+                operation_of(message["payload"])
+            except BadUserInput as error:
+                await self._refuse(message["id"], error)
+                return
+        await super().handle_subscribe(message)
+
+    async def run_operation(self, operation: Operation[DeskContext, None]) -> None:
+        context = self.context.for_operation()
+        try:
+            results = await self.schema.stream(
+                operation.query,
+                variable_values=operation.variables,
+                context_value=context,
+                operation_name=operation.operation_name,
+            )
+            async with aclosing(cast("AsyncGenerator[ExecutionResult, None]", results)) as sent:
+                async for result in sent:
+                    await _send(operation, result, context)
+            await operation.send_operation_message({"id": operation.id, "type": "complete"})
+        except WebSocketDisconnected:
+            return
+        except Exception as error:
+            told = tell(GraphQLError("failed", original_error=error), context.request_id)
+            with suppress(WebSocketDisconnected):
+                await operation.send_operation_message(_message(operation.id, "error", [told]))
+
+    async def _refuse(self, operation_id: str, error: DeskError) -> None:
+        told = tell_desk_error(error, self.context.request_id)
+        await self.send_message(_message(operation_id, "error", [told]))
+
+    def _login_ended(self, error: DeskError) -> None:
+        if self._farewell is None:
+            self._farewell = asyncio.create_task(self._close_after_farewell())
+
+    async def _close_after_farewell(self) -> None:
+        """Followers of turns were told at the same time, and end with an error of their own first."""
+        tasks = [operation.task for operation in self.operations.values() if operation.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=FAREWELL)
+        with suppress(WebSocketDisconnected):
+            await self.websocket.close(FORBIDDEN, "Forbidden")
+
+
+def token_in(payload: Mapping[str, Any]) -> str | None:
+    """The access token of a connection_init payload, under any of the names that clients use, with or without
+    `Bearer`; "" for a value that cannot be one."""
+    for name in TOKEN_NAMES:
+        value = payload.get(name)
+        if value is not None:
+            return bearer(value, bare=True) if isinstance(value, str) else ""
+    return None
+
+
+def bearer(value: str, bare: bool = False) -> str:
+    """The token of `Bearer <token>` (RFC 6750 § 2.1), or "" when it is something else. `bare` takes a token alone."""
+    scheme, _, rest = value.strip().partition(" ")
+    if bare and not rest:
+        token = scheme
+    elif scheme.lower() == "bearer":
+        token = rest.strip()
+    else:
+        token = ""
+    return token if token.isascii() else ""
+
+
+async def _send(operation: Operation[DeskContext, None], result: ExecutionResult, context: DeskContext) -> None:
+    answer = answer_of(result, context)
+    if is_request_error(result):
+        message = _message(operation.id, "error", answer["errors"])
+    else:
+        message = _message(operation.id, "next", answer)
+    await operation.send_operation_message(message)
+
+
+def _message(operation_id: str, kind: str, payload: object) -> Message:
+    return cast("Message", {"id": operation_id, "type": kind, "payload": payload})
+
+
+def _misshapen(message: object) -> str | None:
+    """Why this is no message of the protocol; None when it is one."""
+    if not isinstance(message, dict):
+        return "A message must be an object"
+    kind, payload = message.get("type"), message.get("payload")
+    if kind in ("connection_init", "ping", "pong"):
+        return None if isinstance(payload, dict | None) else f"The payload of {kind} must be an object"
+    if kind not in ("subscribe", "complete"):
+        return "Unknown message type"
+    if not isinstance(message.get("id"), str) or not message["id"]:
+        return f"The id of {kind} must be a non-empty string"
+    if kind == "subscribe":
+        if not isinstance(payload, dict):
+            return "The payload of subscribe must be an object"
+        if not isinstance(payload.get("query"), str):
+            return "The query of subscribe must be a string"
+        for name, kinds in (("operationName", str), ("variables", dict), ("extensions", dict)):
+            if not isinstance(payload.get(name), kinds | None):
+                return f"The {name} of subscribe must be {'a string' if kinds is str else 'an object'} or null"
+    return None

@@ -1,0 +1,66 @@
+"""Turns: how an answer came about, and stopping one."""
+
+import strawberry
+
+from domain import model
+from domain.model import TurnStatus
+from graph.agents import Route
+from graph.context import Info
+from graph.ids import TURN, encode_id, key_of
+from graph.nodes import Node
+
+strawberry.enum(TurnStatus, description="RUNNING at first, then one of the others for good.")
+
+
+@strawberry.type(description="What a turn cost, in the model's tokens.")
+class Usage:
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@strawberry.type(description="Why a turn did not answer.")
+class TurnError:
+    code: str = strawberry.field(description="The code that an error of this kind has everywhere in this API.")
+    message: str = strawberry.field(description="For a person.")
+    retryable: bool = strawberry.field(description="Whether asking again may help.")
+
+    @classmethod
+    def of(cls, error: model.TurnError) -> "TurnError":
+        return cls(code=error.code, message=error.message, retryable=error.retryable)
+
+
+@strawberry.type(description="One message of a person's, through to its final answer.")
+class Turn(Node):
+    status: TurnStatus
+    standalone_question: str | None = strawberry.field(
+        description="The question that the knowledge bases were searched with: "
+        "what the conversation implies is written out."
+    )
+    routes: list[Route] = strawberry.field(description="The agents that were asked, and why.")
+    usage: Usage | None
+    error: TurnError | None
+
+    @classmethod
+    def of(cls, turn: model.Turn) -> "Turn":
+        usage = turn.usage
+        return cls(
+            id=strawberry.ID(encode_id(TURN, turn.id)),
+            status=turn.status,
+            standalone_question=turn.standalone_question,
+            routes=[Route.of(route) for route in turn.routes],
+            usage=Usage(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
+            if usage
+            else None,
+            error=TurnError.of(turn.error) if turn.error else None,
+        )
+
+
+@strawberry.type
+class TurnMutation:
+    @strawberry.mutation(
+        description="Ends generation. The text that was written so far is kept, with the status STOPPED. "
+        "A turn that has ended already stays as it is."
+    )
+    async def stop_turn(self, info: Info, turn_id: strawberry.ID) -> Turn:
+        viewer = await info.context.viewer()
+        return Turn.of(await info.context.services.turns.stop(viewer, key_of(TURN, "turnId", turn_id)))

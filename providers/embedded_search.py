@@ -1,0 +1,245 @@
+"""The search engine of the embedded default: one SQLite index per agent, in this process.
+
+A passage's score is the share of the question that it covers: BM25 divided by the most that any passage could get,
+
+    coverage = Σ idf(t) · f / (f + K1 · (1 - B + B · length / mean length))  /  Σ idf(t),   t over the question's terms
+    idf(t)   = ln(1 + (N - n + 0.5) / (n + 0.5)),   of the N chunks, n have the term
+
+(Robertson and Zaragoza, The Probabilistic Relevance Framework, 2009; the idf is the variant that is never negative).
+A term that the knowledge base does not know has the greatest idf and nothing above the line. So a score lies in [0, 1),
+means the same in a large and in a small knowledge base, and is low where the question's words are foreign; plain BM25
+sums are none of that. With an embedder the score is w · coverage + (1 - w) · cosine, in (-1, 1); w is WORDS, or CODES
+for a question with a code in it, such as TG-R0502 or rate_limited, since embeddings cannot tell one code from another.
+"""
+
+import asyncio
+import math
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+from domain.chunking import chunk
+from domain.errors import SearchUnavailable
+from domain.knowledge import Chunk, Document, IndexReport, Passage, TermStatistics
+from domain.terms import content_terms, terms
+from providers.index_file import IndexFile, NotIndexedError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+K1, B = 1.5, 0.4
+WORDS, CODES = 0.3, 0.6
+"""The weight of coverage beside the cosine. With WORDS, bench/retrieval.py is flat between 0.2 and 0.4."""
+MAX_TERMS = 200
+"""How many different terms of a question are looked up."""
+QUESTIONS = 256
+"""How many questions' vectors are remembered."""
+
+_CODE = re.compile(r"(?!\d+(?:st|nd|rd|th|s)$)(?=.*[^\W\d_])(?=.*[\d_]).+")
+"""A term of letters together with digits or underscores, ordinals aside."""
+
+
+class Embeds(Protocol):
+    """Turns texts into unit vectors, an array of shape (texts, dimensions). Called from threads."""
+
+    @property
+    def name(self) -> str: ...
+
+    def embed(self, texts: list[str]) -> "NDArray[np.float32]": ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Vectors:
+    """One edition of an index's vectors, kept in memory: row i is that of chunk numbers[i]."""
+
+    edition: str | None
+    numbers: list[int]
+    matrix: "NDArray[np.float32]"
+
+
+class _Stopped(Exception):
+    """Nobody waits for this indexing any more."""
+
+
+class EmbeddedSearch:
+    """A Retriever over the files of one folder. Its work is done in worker threads."""
+
+    def __init__(self, folder: Path, embedder: Embeds | None = None) -> None:
+        self._folder = folder
+        self._embedder = embedder
+        self._vectors: dict[str, _Vectors] = {}
+        self._asking = Lock()
+        self._asked = lru_cache(maxsize=QUESTIONS)(lambda question: embedder.embed([question])[0] if embedder else None)
+
+    @property
+    def name(self) -> str:
+        return f"SQLite FTS5 + {self._embedder.name}" if self._embedder else "SQLite FTS5"
+
+    async def index(
+        self, agent: str, documents: Sequence[Document], progress: Callable[[int], None] | None = None
+    ) -> IndexReport:
+        """See the port. When it is cancelled, the index stays as it was."""
+        loop, stop = asyncio.get_running_loop(), Event()
+
+        def proceed() -> None:
+            if stop.is_set():
+                raise _Stopped
+
+        def report(done: int) -> None:
+            proceed()
+            if progress:
+                loop.call_soon_threadsafe(progress, done)
+
+        try:
+            return await asyncio.to_thread(self._index, agent, documents, proceed, report)
+        finally:
+            stop.set()
+
+    async def search(self, agent: str, question: str, limit: int) -> list[Passage]:
+        return await asyncio.to_thread(self._search, agent, question, limit)
+
+    async def term_statistics(self, agent: str, terms: Sequence[str]) -> TermStatistics:
+        return await asyncio.to_thread(self._term_statistics, agent, terms)
+
+    async def check(self) -> None:
+        await asyncio.to_thread(self._check)
+
+    async def close(self) -> None:
+        self._vectors.clear()
+
+    def _path(self, agent: str) -> Path:
+        return self._folder / f"{quote(agent, safe='')}.sqlite3"
+
+    # ------------------------------------------------------------ indexing
+
+    def _index(
+        self, agent: str, documents: Sequence[Document], proceed: Callable[[], None], report: Callable[[int], None]
+    ) -> IndexReport:
+        with _available(agent), IndexFile.writing(self._path(agent), proceed) as index:
+            known, wanted = index.digests(), {document.id: document for document in documents}
+            self._accept_vectors(index)
+            removed = known.keys() - wanted.keys()
+            for document_id in removed:
+                index.remove_document(document_id)
+            fresh = {name for name, document in wanted.items() if known.get(name) != document.digest}
+            grown = False
+            for done, document in enumerate(wanted.values(), 1):
+                if document.id in fresh:
+                    index.remove_document(document.id)
+                    index.add_document(document.id, document.digest, _with_terms(chunk(document)))
+                grown |= self._embed(index, document.id)
+                report(done)
+            if fresh or removed or grown:
+                index.renew()
+            return IndexReport(
+                agent=agent,
+                added=len(fresh - known.keys()),
+                changed=len(fresh & known.keys()),
+                removed=len(removed),
+                unchanged=len(wanted) - len(fresh),
+                chunks=index.measure()[0],
+            )
+
+    def _accept_vectors(self, index: IndexFile) -> None:
+        """Drops vectors that another embedder made."""
+        if self._embedder and index.fact("embedder") != self._embedder.name:
+            index.drop_vectors()
+            index.set_fact("embedder", self._embedder.name)
+
+    def _embed(self, index: IndexFile, document_id: str) -> bool:
+        """Adds the vectors that a document's chunks lack."""
+        if not self._embedder or not (chunks := index.without_vector(document_id)):
+            return False
+        vectors = self._embedder.embed([f"{found.title}\n{found.text}".strip() for found in chunks.values()])
+        index.add_vectors({number: row.astype("<f2").tobytes() for number, row in zip(chunks, vectors, strict=True)})
+        return True
+
+    # ------------------------------------------------------------ searching
+
+    def _search(self, agent: str, question: str, limit: int) -> list[Passage]:
+        asked = list(dict.fromkeys(content_terms(question) or terms(question)))[:MAX_TERMS]
+        if not asked or limit < 1:
+            return []
+        with self._asking:  # a router asks every agent at once: the first embeds the question, the others wait for it
+            vector = self._asked(question)
+        with _available(agent), IndexFile.reading(self._path(agent)) as index:
+            scores: dict[int, float] = _coverage(index, asked)
+            if vector is not None and (vectors := self._vectors_of(agent, index)):
+                weight = CODES if any(_CODE.fullmatch(term) for term in asked) else WORDS
+                scores = _mixed(scores, vectors.numbers, vectors.matrix @ vector, weight)
+            best = sorted(scores, key=lambda number: (-scores[number], number))[:limit]
+            chunks = index.chunks(best)
+        return [Passage(chunks[number], scores[number]) for number in best]
+
+    def _vectors_of(self, agent: str, index: IndexFile) -> _Vectors | None:
+        """The index's vectors, or None unless this embedder has made one for every chunk."""
+        import numpy as np
+
+        edition = index.fact("edition")
+        kept = self._vectors.get(agent)
+        if kept is None or kept.edition != edition:
+            if self._embedder is None or index.fact("embedder") != self._embedder.name:
+                return None
+            rows = index.vectors()
+            if not rows or len(rows) != index.measure()[0]:
+                return None
+            matrix = np.frombuffer(b"".join(row for _, row in rows), "<f2").astype(np.float32).reshape(len(rows), -1)
+            kept = self._vectors[agent] = _Vectors(edition, [number for number, _ in rows], matrix)
+        return kept
+
+    def _term_statistics(self, agent: str, asked: Sequence[str]) -> TermStatistics:
+        with _available(agent), IndexFile.reading(self._path(agent)) as index:
+            found = index.frequencies(asked)
+            return TermStatistics(index.measure()[0], {term: found.get(term, 0) for term in asked})
+
+    def _check(self) -> None:
+        paths = sorted(self._folder.glob("*.sqlite3"))
+        if not paths:
+            raise SearchUnavailable("No knowledge base is indexed yet.")
+        for path in paths:
+            with _available(path.stem), IndexFile.reading(path) as index:
+                index.frequencies(["ready"])
+
+
+@contextmanager
+def _available(agent: str) -> Iterator[None]:
+    try:
+        yield
+    except NotIndexedError as error:
+        raise SearchUnavailable(f"The knowledge base {agent} has to be indexed first.") from error
+    except (sqlite3.Error, OSError) as error:
+        raise SearchUnavailable(f"The index of the knowledge base {agent} cannot be used: {error}.") from error
+
+
+def _with_terms(chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, list[str], list[str]]]:
+    for found in chunks:
+        yield found, terms(found.title), terms(found.text)
+
+
+def _coverage(index: IndexFile, asked: Sequence[str]) -> dict[int, float]:
+    """The coverage of every chunk that has one of the terms, by its number."""
+    total, mean = index.measure()
+    held = index.frequencies(asked)
+    weight = {term: math.log(1 + (total - (n := held.get(term, 0)) + 0.5) / (n + 0.5)) for term in asked}
+    most = sum(weight.values())
+    scores: defaultdict[int, float] = defaultdict(float)
+    for number, term, often, length in index.matches(asked):
+        scores[number] += weight[term] / most * often / (often + K1 * (1 - B + B * length / mean))
+    return scores
+
+
+def _mixed(coverage: dict[int, float], numbers: Sequence[int], cosines: Any, weight: float) -> dict[int, float]:
+    """Both scores in one, for every chunk."""
+    return {
+        number: weight * coverage.get(number, 0.0) + (1 - weight) * cosine
+        for number, cosine in zip(numbers, cosines.tolist(), strict=True)
+    }

@@ -1,0 +1,225 @@
+"""One agent's search index: an SQLite file with its chunks, a full-text index of their terms and, optionally, vectors.
+
+The terms are those of `domain.terms`, joined by spaces; FTS5 only keeps and finds them (its `ascii` tokenizer cuts
+nothing else apart, given the marks that stand inside terms). Writers wait for one another; readers, in this process or
+another, see the index before or after a writer's transaction, never in between (write-ahead logging).
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import date
+from pathlib import Path
+from uuid import uuid4
+
+from domain.knowledge import Chunk
+from domain.terms import VERSION as TERMS
+
+STAMP = f"1 terms {TERMS}"
+"""A file with another stamp is built anew."""
+TITLE_WEIGHT = 3.0
+"""How often a term in a chunk's title path counts, a term in its text counting once."""
+BUSY_SECONDS = 0.25
+WRITER_PATIENCE_SECONDS = 900.0
+
+_SCHEMA = """
+DROP TABLE IF EXISTS occurrences;
+DROP TABLE IF EXISTS vocabulary;
+DROP TABLE IF EXISTS passages;
+DROP TABLE IF EXISTS vectors;
+DROP TABLE IF EXISTS chunks;
+DROP TABLE IF EXISTS documents;
+DROP TABLE IF EXISTS facts;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (id TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE chunks (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document_id TEXT NOT NULL, agent TEXT NOT NULL,
+    title_path TEXT NOT NULL, text TEXT NOT NULL, position INTEGER NOT NULL, url TEXT, updated TEXT, length REAL NOT NULL
+);
+CREATE INDEX chunks_of_document ON chunks (document_id);
+CREATE TABLE vectors (number INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+CREATE VIRTUAL TABLE passages USING fts5 (title_terms, body_terms, tokenize = "ascii tokenchars '_.$'");
+CREATE VIRTUAL TABLE vocabulary USING fts5vocab (passages, row);
+CREATE VIRTUAL TABLE occurrences USING fts5vocab (passages, instance);
+"""
+
+_MATCHES = """
+WITH found AS (
+    SELECT occurrences.doc AS number, occurrences.term AS term,
+           SUM(CASE occurrences.col WHEN 'title_terms' THEN :title_weight ELSE 1 END) AS often
+    FROM json_each(:terms) AS asked CROSS JOIN occurrences ON occurrences.term = asked.value
+    GROUP BY occurrences.doc, occurrences.term
+)
+SELECT found.number, found.term, found.often, chunks.length FROM found JOIN chunks ON chunks.number = found.number
+"""
+
+
+class NotIndexedError(Exception):
+    """There is no file, or one that was made by another version: the knowledge base has to be indexed."""
+
+
+class IndexFile:
+    """An open index. Belongs to one thread; made by `reading` and `writing`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    @contextmanager
+    def reading(cls, path: Path) -> Iterator["IndexFile"]:
+        """One consistent view. Raises NotIndexedError and sqlite3.Error."""
+        if not path.exists():
+            raise NotIndexedError(path.name)
+        with closing(_connect(f"{path.resolve().as_uri()}?mode=rw")) as connection:
+            connection.execute("BEGIN")
+            index = cls(connection)
+            if index.fact("stamp") != STAMP:
+                raise NotIndexedError(path.name)
+            yield index
+
+    @classmethod
+    @contextmanager
+    def writing(cls, path: Path, proceed: Callable[[], None]) -> Iterator["IndexFile"]:
+        """One transaction: all that is done, or nothing after an exception. While another process writes, `proceed`
+        is called now and then, and may raise. Raises sqlite3.Error."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(_connect(f"{path.resolve().as_uri()}?mode=rwc")) as connection:
+            for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE"):
+                _patiently(connection, statement, proceed)
+            try:
+                index = cls(connection)
+                if index.fact("stamp") != STAMP:
+                    index._build()
+                yield index
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def _build(self) -> None:
+        for statement in _SCHEMA.split(";"):
+            self._connection.execute(statement)
+        self.set_fact("stamp", STAMP)
+
+    # ------------------------------------------------------------ facts about the index
+
+    def fact(self, name: str) -> str | None:
+        """Anything known about the index by name; None too when it is not an index yet."""
+        try:
+            row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return None
+            raise
+        return row[0] if row else None
+
+    def set_fact(self, name: str, value: str) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def digests(self) -> dict[str, str]:
+        """Each document's digest by its id."""
+        return dict(self._connection.execute("SELECT id, digest FROM documents"))
+
+    def measure(self) -> tuple[int, float]:
+        """The number of chunks, and their mean length in terms."""
+        chunks, mean = self._connection.execute("SELECT COUNT(*), AVG(length) FROM chunks").fetchone()
+        return chunks, mean or 1.0
+
+    # ------------------------------------------------------------ documents
+
+    def remove_document(self, document_id: str) -> None:
+        numbers = "(SELECT number FROM chunks WHERE document_id = ?)"
+        for table, key in (("passages", "rowid"), ("vectors", "number"), ("chunks", "number")):
+            self._connection.execute(f"DELETE FROM {table} WHERE {key} IN {numbers}", (document_id,))  # noqa: S608
+        self._connection.execute("DELETE FROM documents WHERE id = ?", (document_id,))
+
+    def add_document(self, document_id: str, digest: str, chunks: Iterable[tuple[Chunk, list[str], list[str]]]) -> None:
+        """Takes the document's chunks, each with the terms of its title path and of its text."""
+        self._connection.execute("INSERT INTO documents VALUES (?, ?)", (document_id, digest))
+        for chunk, title, body in chunks:
+            updated = chunk.updated.isoformat() if chunk.updated else None
+            path = json.dumps(chunk.title_path, ensure_ascii=False)
+            length = TITLE_WEIGHT * len(title) + len(body)
+            number = self._connection.execute(
+                "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (chunk.id, document_id, chunk.agent, path, chunk.text, chunk.position, chunk.url, updated, length),
+            ).lastrowid
+            row = (number, " ".join(title), " ".join(body))
+            self._connection.execute("INSERT INTO passages (rowid, title_terms, body_terms) VALUES (?, ?, ?)", row)
+
+    def renew(self) -> None:
+        """Marks the contents as other than before, for those who keep something computed from them."""
+        self.set_fact("edition", uuid4().hex)
+
+    # ------------------------------------------------------------ vectors
+
+    def without_vector(self, document_id: str) -> dict[int, Chunk]:
+        rows = self._connection.execute(
+            "SELECT * FROM chunks WHERE document_id = ? AND number NOT IN (SELECT number FROM vectors)", (document_id,)
+        )
+        return {row[0]: _chunk(row) for row in rows}
+
+    def add_vectors(self, vectors: Mapping[int, bytes]) -> None:
+        self._connection.executemany("INSERT INTO vectors VALUES (?, ?)", vectors.items())
+
+    def drop_vectors(self) -> None:
+        self._connection.execute("DELETE FROM vectors")
+
+    def vectors(self) -> list[tuple[int, bytes]]:
+        return self._connection.execute("SELECT number, vector FROM vectors ORDER BY number").fetchall()
+
+    # ------------------------------------------------------------ finding
+
+    def frequencies(self, terms: Sequence[str]) -> dict[str, int]:
+        """In how many chunks each of these terms stands, those in none left out."""
+        return dict(
+            self._connection.execute(
+                "SELECT term, doc FROM json_each(?) AS asked CROSS JOIN vocabulary ON term = asked.value",
+                (json.dumps(list(terms)),),
+            )
+        )
+
+    def matches(self, terms: Sequence[str]) -> Iterator[tuple[int, str, float, float]]:
+        """For each chunk and each of the (different) terms in it: the chunk's number, the term, how often it stands
+        there (weighted) and the chunk's length."""
+        yield from self._connection.execute(_MATCHES, {"terms": json.dumps(list(terms)), "title_weight": TITLE_WEIGHT})
+
+    def chunks(self, numbers: Sequence[int]) -> dict[int, Chunk]:
+        rows = self._connection.execute(
+            "SELECT chunks.* FROM json_each(?) AS asked JOIN chunks ON number = asked.value",
+            (json.dumps(list(numbers)),),
+        )
+        return {row[0]: _chunk(row) for row in rows}
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
+
+
+def _patiently(connection: sqlite3.Connection, statement: str, proceed: Callable[[], None]) -> None:
+    """Executes a statement that has to wait for other writers."""
+    until = time.monotonic() + WRITER_PATIENCE_SECONDS
+    while True:
+        try:
+            connection.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        proceed()
+
+
+def _chunk(row: Sequence[object]) -> Chunk:
+    _, name, document_id, agent, title_path, text, position, url, updated, _ = row
+    return Chunk(
+        id=str(name),
+        document_id=str(document_id),
+        agent=str(agent),
+        title_path=tuple(json.loads(str(title_path))),
+        text=str(text),
+        position=int(str(position)),
+        url=None if url is None else str(url),
+        updated=None if updated is None else date.fromisoformat(str(updated)),
+    )

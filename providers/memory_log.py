@@ -1,0 +1,110 @@
+"""The turn log of a single process: events in memory, for followers on the same event loop."""
+
+import asyncio
+from collections.abc import Sequence
+
+from domain.errors import DeskError
+from domain.events import TERMINAL, TurnEvent
+from domain.ports import LogReader, TurnLog
+
+
+class _Log:
+    """One turn's events. The event with seq n stands at index n - 1."""
+
+    __slots__ = ("closed", "error", "events", "readers")
+
+    def __init__(self) -> None:
+        self.events: list[TurnEvent] = []
+        self.readers: set[_Reader] = set()
+        self.closed = False
+        self.error: DeskError | None = None
+
+    def wake(self) -> None:
+        for reader in self.readers:
+            reader.wake()
+
+
+class _Reader(LogReader):
+    __slots__ = ("_cursor", "_error", "_log", "_waiter")
+
+    def __init__(self, log: _Log, after: int) -> None:
+        self._log = log
+        self._cursor = after
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: DeskError | None = None
+
+    async def read(self) -> Sequence[TurnEvent]:
+        log = self._log
+        while True:
+            if self._error is not None:
+                raise self._error
+            if len(log.events) > self._cursor:
+                batch = log.events[self._cursor :]
+                self._cursor = len(log.events)
+                return batch
+            if log.error is not None:
+                raise log.error
+            if log.closed:
+                return ()
+            self._waiter = asyncio.get_running_loop().create_future()
+            log.readers.add(self)
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+                log.readers.discard(self)
+
+    def interrupt(self, error: DeskError) -> None:
+        self._error = self._error or error
+        self.wake()
+
+    def wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class MemoryTurnLog(TurnLog):
+    """Keeps an ended turn for `linger` seconds; later followers read it from the store."""
+
+    name = "memory"
+
+    def __init__(self, linger: float = 60) -> None:
+        self._linger = linger
+        self._logs: dict[int, _Log] = {}
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    async def open(self, turn_id: int) -> None:
+        self._logs[turn_id] = _Log()
+
+    def append(self, turn_id: int, event: TurnEvent) -> None:
+        log = self._logs[turn_id]
+        if event.seq != len(log.events) + 1:
+            raise ValueError(f"turn {turn_id}: event {event.seq} follows event {len(log.events)}")
+        log.events.append(event)
+        if isinstance(event, TERMINAL):
+            log.closed = True
+            self._forget_later(turn_id)
+        log.wake()
+
+    def drop(self, turn_id: int, error: DeskError) -> None:
+        log = self._logs.pop(turn_id, None)
+        if log is not None:
+            log.error = error
+            log.wake()
+
+    def reader(self, turn_id: int, after: int) -> LogReader | None:
+        log = self._logs.get(turn_id)
+        return None if log is None else _Reader(log, after)
+
+    async def close(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    def _forget_later(self, turn_id: int) -> None:
+        def forget() -> None:
+            self._timers.discard(timer)
+            self._logs.pop(turn_id, None)
+
+        timer = asyncio.get_running_loop().call_later(self._linger, forget)
+        self._timers.add(timer)

@@ -1,0 +1,61 @@
+"""What an answer model's failure means to a person.
+
+    the provider refused the question or the answer      ContentFiltered
+    anything else between us and a finished answer       ModelUnavailable
+
+Messages are ours alone: the SDK's can hold the endpoint, the deployment and parts of a key. The caller raises
+the result `from` the original, which goes to the log.
+"""
+
+import json
+import re
+
+import httpx2
+import openai
+
+from domain.errors import ContentFiltered, DeskError, ModelUnavailable
+
+FILTERED = "content_filter"
+"""The error code of a refused prompt, and the finish reason of an answer that was cut off."""
+
+_BY_STATUS = {
+    400: "The answer model does not take this request.",
+    401: "The answer model refuses this server's credentials.",
+    403: "The answer model refuses this server's credentials.",
+    404: "The answer model that is configured does not exist.",
+    408: "The answer model took too long.",
+    429: "The answer model is busy. Wait a little, then try again.",
+}
+_TOO_LONG = "The answer model took too long."
+_BROKE_OFF = "The answer model's reply broke off or could not be read."
+
+
+def model_error(error: Exception) -> DeskError | None:
+    """None when `error` is not a model's doing. `details["retry_after"]` is there, in seconds, when the server said so."""
+    if _is_filtered(error):
+        return ContentFiltered()
+    match error:
+        case openai.APITimeoutError() | httpx2.TimeoutException() | TimeoutError():
+            return ModelUnavailable(_TOO_LONG)
+        case openai.APIConnectionError() | httpx2.TransportError():
+            return ModelUnavailable()
+        case openai.APIStatusError():
+            return ModelUnavailable(_BY_STATUS.get(error.status_code), **_retry_after(error.response))
+        # A chunk that is not JSON; an error object among the chunks, or an end before the answer's.
+        case json.JSONDecodeError() | openai.OpenAIError():
+            return ModelUnavailable(_BROKE_OFF)
+    return None
+
+
+def _is_filtered(error: Exception) -> bool:
+    if isinstance(error, openai.ContentFilterFinishReasonError):
+        return True
+    if isinstance(error, openai.APIError):
+        return error.code == FILTERED
+    # AzureChatOpenAI, not streaming, raises this class with nothing but its text to know it by.
+    return type(error) is ValueError and "content filter being triggered" in str(error)
+
+
+def _retry_after(response: httpx2.Response) -> dict[str, int]:
+    seconds = re.fullmatch("[0-9]{1,5}", response.headers.get("retry-after", ""))
+    return {"retry_after": int(seconds[0])} if seconds else {}

@@ -1,0 +1,95 @@
+"""/chat: chat sessions, their messages, the sources of answers, the agents."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from domain.model import Role
+from domain.pages import MAX_PAGE, PageRequest
+from rest.bodies import ChatTitle, NewChatBody
+from rest.route import DeskRoute
+from rest.shapes import (
+    AgentShape,
+    Json,
+    MessagePage,
+    NewChatShape,
+    SessionPage,
+    SessionShape,
+    SourceShape,
+    agent_shape,
+    message_shape,
+    session_shape,
+    source_shapes,
+)
+from rest.viewer import Desk, SignedIn
+
+ChatId = Annotated[int, Path()]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
+
+
+def chat_router() -> APIRouter:
+    router = APIRouter(prefix="/chat", tags=["chat"], route_class=DeskRoute)
+    add = router.add_api_route
+    add("/new-chat", new_chat, methods=["POST"], status_code=201, response_model=NewChatShape)
+    add("/sessions", sessions, methods=["GET"], response_model=SessionPage)
+    add("/agents", agents, methods=["GET"], response_model=list[AgentShape])
+    add("/{chat_id:row_id}", rename, methods=["PATCH"], response_model=SessionShape)
+    add("/{chat_id:row_id}", delete, methods=["DELETE"], status_code=204, response_class=Response)
+    add("/{chat_id:row_id}/messages", messages, methods=["GET"], response_model=MessagePage)
+    add("/messages/{message_id:row_id}/sources", sources, methods=["GET"], response_model=list[SourceShape])
+    return router
+
+
+async def new_chat(desk: Desk, viewer: SignedIn, body: NewChatBody | None = None) -> Response:
+    """Begins a chat. Without a title it is named by its first message."""
+    chat = await desk.chats.create(viewer, body.title if body is not None else None)
+    return Json(NewChatShape(chat_id=chat.id, title=chat.title, created_at=chat.created_at), 201)
+
+
+async def sessions(
+    desk: Desk,
+    viewer: SignedIn,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    search: Annotated[str | None, Query(description="Part of a title, in any case.")] = None,
+) -> Response:
+    """The viewer's chats, the most recently active first."""
+    page = await desk.chats.list(viewer, PageRequest.of(first=limit, after=cursor or None), search)
+    next_cursor = page.edges[-1].cursor if page.has_next else None
+    return Json(SessionPage(items=[session_shape(chat) for chat in page.items], next_cursor=next_cursor))
+
+
+async def agents(desk: Desk, viewer: SignedIn) -> Response:
+    """The agents that the viewer may be routed to."""
+    return Json([agent_shape(agent) for agent in desk.agents.visible_to(viewer)])
+
+
+async def rename(desk: Desk, viewer: SignedIn, chat_id: ChatId, body: ChatTitle) -> Response:
+    """Gives a chat another title."""
+    return Json(session_shape(await desk.chats.rename(viewer, chat_id, body.title)))
+
+
+async def delete(desk: Desk, viewer: SignedIn, chat_id: ChatId) -> Response:
+    """Deletes a chat with all that is in it. A turn that runs there is stopped first."""
+    await desk.chats.delete(viewer, chat_id)
+    return Response(status_code=204)
+
+
+async def messages(desk: Desk, viewer: SignedIn, chat_id: ChatId, limit: Limit = 20, cursor: Cursor = None) -> Response:
+    """A chat's messages, oldest first, answers with their sources."""
+    page = await desk.chats.messages(viewer, chat_id, PageRequest.of(first=limit, after=cursor or None))
+    answers = [message.id for message in page.items if message.role is Role.ASSISTANT]
+    found = await desk.chats.sources_batch(viewer, answers) if answers else {}
+    return Json(
+        MessagePage(
+            items=[message_shape(message, found.get(message.id, ())) for message in page.items],
+            next_cursor=page.edges[-1].cursor if page.has_next else None,
+        )
+    )
+
+
+async def sources(desk: Desk, viewer: SignedIn, message_id: Annotated[int, Path()]) -> Response:
+    """What one answer rests on, in the order of citation."""
+    return Json(source_shapes(await desk.chats.sources(viewer, message_id)))

@@ -1,0 +1,232 @@
+"""What clients are sent: GraphQL's types in snake_case. Another object that GraphQL would resolve is its id here."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from starlette.responses import JSONResponse
+from typing_extensions import TypedDict
+
+from domain import model
+from domain.accounts import Grant
+from domain.agents.catalog import Agent, AgentCatalog
+
+
+def encode(content: Any) -> bytes:
+    """JSON on one line, domain values included: enums as their words, times as RFC 3339 with a Z."""
+    return orjson.dumps(content, option=orjson.OPT_UTC_Z)
+
+
+class Json(JSONResponse):
+    """An answer that is not an error."""
+
+    def render(self, content: Any) -> bytes:
+        return encode(content)
+
+
+class UserShape(TypedDict):
+    id: int
+    username: str
+    email: str
+    created_at: datetime
+
+
+class GrantShape(TypedDict):
+    access_token: str
+    token_type: str
+    expires_in: int
+    refresh_token: str
+
+
+class NewChatShape(TypedDict):
+    chat_id: int
+    title: str
+    created_at: datetime
+
+
+class SessionShape(TypedDict):
+    id: int
+    chat_id: int
+    title: str
+    created_at: datetime
+    updated_at: datetime
+    active_turn_id: int | None
+
+
+class SpanShape(TypedDict):
+    """Half-open, in characters (code points) of the message's text."""
+
+    start: int
+    end: int
+
+
+class SourceShape(TypedDict):
+    id: str
+    ordinal: int
+    agent: str
+    document_id: str
+    title: str
+    url: str | None
+    excerpt: str
+    score: float
+    spans: list[SpanShape]
+
+
+class MessageShape(TypedDict):
+    id: int
+    role: model.Role
+    text: str
+    created_at: datetime
+    turn_id: int
+    rating: model.Rating
+    sources: list[SourceShape]
+
+
+class AgentShape(TypedDict):
+    name: str
+    title: str
+    description: str
+
+
+class RouteShape(TypedDict):
+    agent: AgentShape
+    confidence: float
+    reason: str
+
+
+class UsageShape(TypedDict):
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class TurnErrorShape(TypedDict):
+    code: str
+    message: str
+    retryable: bool
+
+
+class TurnShape(TypedDict):
+    id: int
+    status: model.TurnStatus
+    standalone_question: str | None
+    routes: list[RouteShape]
+    usage: UsageShape | None
+    error: TurnErrorShape | None
+
+
+class AnswerShape(TypedDict):
+    """A whole turn at once. `agents` are the names of those that were asked."""
+
+    turn_id: int
+    message_id: int
+    answer: str
+    agents: list[str]
+    sources: list[SourceShape]
+    usage: UsageShape | None
+
+
+class SessionPage(TypedDict):
+    items: list[SessionShape]
+    next_cursor: str | None
+
+
+class MessagePage(TypedDict):
+    items: list[MessageShape]
+    next_cursor: str | None
+
+
+def user_shape(user: model.User) -> UserShape:
+    return UserShape(id=user.id, username=user.username, email=user.email, created_at=user.created_at)
+
+
+def grant_shape(grant: Grant) -> GrantShape:
+    return GrantShape(
+        access_token=grant.access_token,
+        token_type="bearer",  # noqa: S106 – a kind of token
+        expires_in=grant.expires_in,
+        refresh_token=grant.refresh_token,
+    )
+
+
+def session_shape(chat: model.ChatSession) -> SessionShape:
+    return SessionShape(
+        id=chat.id,
+        chat_id=chat.id,
+        title=chat.title,
+        created_at=chat.created_at,
+        updated_at=chat.updated_at,
+        active_turn_id=chat.active_turn_id,
+    )
+
+
+def source_shapes(sources: Sequence[model.Source]) -> list[SourceShape]:
+    return [
+        SourceShape(
+            id=source.id,
+            ordinal=source.ordinal,
+            agent=source.agent,
+            document_id=source.document_id,
+            title=source.title,
+            url=source.url,
+            excerpt=source.excerpt,
+            score=source.score,
+            spans=[SpanShape(start=span.start, end=span.end) for span in source.spans],
+        )
+        for source in sources
+    ]
+
+
+def message_shape(message: model.Message, sources: Sequence[model.Source] | None = None) -> MessageShape:
+    """With `sources`, or with those that the message carries."""
+    return MessageShape(
+        id=message.id,
+        role=message.role,
+        text=message.text,
+        created_at=message.created_at,
+        turn_id=message.turn_id,
+        rating=message.rating,
+        sources=source_shapes(message.sources if sources is None else sources),
+    )
+
+
+def agent_shape(agent: Agent) -> AgentShape:
+    return AgentShape(name=agent.name, title=agent.title, description=agent.description)
+
+
+def route_shapes(routes: Sequence[model.Route], catalog: AgentCatalog) -> list[RouteShape]:
+    return [
+        RouteShape(agent=_named_agent(route.agent, catalog), confidence=route.confidence, reason=route.reason)
+        for route in routes
+    ]
+
+
+def _named_agent(name: str, catalog: AgentCatalog) -> AgentShape:
+    """An old turn may name an agent that is not there any more."""
+    try:
+        return agent_shape(catalog.get(name))
+    except KeyError:
+        return AgentShape(name=name, title=name, description="")
+
+
+def usage_shape(usage: model.Usage | None) -> UsageShape | None:
+    if usage is None:
+        return None
+    return UsageShape(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
+
+
+def turn_error_shape(error: model.TurnError | None) -> TurnErrorShape | None:
+    if error is None:
+        return None
+    return TurnErrorShape(code=error.code, message=error.message, retryable=error.retryable)
+
+
+def turn_shape(turn: model.Turn, catalog: AgentCatalog) -> TurnShape:
+    return TurnShape(
+        id=turn.id,
+        status=turn.status,
+        standalone_question=turn.standalone_question,
+        routes=route_shapes(turn.routes, catalog),
+        usage=usage_shape(turn.usage),
+        error=turn_error_shape(turn.error),
+    )

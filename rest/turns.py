@@ -1,0 +1,123 @@
+"""/chat/message and /chat/turns: asking, following the answer from any event on, stopping it."""
+
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from domain.errors import BadUserInput, Internal
+from domain.events import TERMINAL
+from domain.model import Message, Turn, TurnError, TurnStatus, Viewer
+from domain.services import Services
+from rest.bodies import MessageBody
+from rest.errors import ErrorResponse, request_id_of
+from rest.route import EVENT_STREAM, JSON, DeskRoute, require_acceptable
+from rest.shapes import AnswerShape, Json, TurnShape, source_shapes, turn_shape, usage_shape
+from rest.sse import EventStream
+from rest.viewer import Desk, SignedIn
+
+TurnId = Annotated[int, Path()]
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The turn's events, see docs/PROTOCOL.md",
+        "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+    }
+}
+
+
+def turns_router() -> APIRouter:
+    router = APIRouter(prefix="/chat", tags=["turns"], route_class=DeskRoute)
+    add = router.add_api_route
+    for path, older in (("/message", False), ("/chat-lg", True)):
+        # The form of the answer is the body's to choose, so the route itself names none.
+        add(
+            path,
+            send_message,
+            methods=["POST"],
+            response_class=Response,
+            responses={200: {**_EVENTS[200], "model": AnswerShape}},
+            deprecated=older,
+        )
+    add(
+        "/turns/{turn_id:row_id}/events",
+        follow,
+        methods=["GET"],
+        response_class=Response,
+        responses=_EVENTS,
+    )
+    add("/turns/{turn_id:row_id}/stop", stop, methods=["POST"], response_model=TurnShape)
+    return router
+
+
+async def send_message(request: Request, desk: Desk, viewer: SignedIn, body: MessageBody) -> Response:
+    """Asks. The answer comes as events or, with `stream` false, as one JSON object once it is whole.
+
+    The turn does not depend on this connection: when it breaks, the events are still there to be followed.
+    """
+    require_acceptable(request, EVENT_STREAM if body.stream else JSON)
+    try:
+        turn = await desk.turns.send(viewer, body.chat_id, body.message, body.client_message_id, body.agents)
+    except BadUserInput as unfit:
+        fields: dict[str, str] = unfit.details["fields"]
+        raise BadUserInput(
+            fields={"message" if name == "text" else name: why for name, why in fields.items()}
+        ) from None
+    if body.stream:
+        return _stream(request, desk, viewer, turn.id, 0)
+    return await _whole_answer(request, desk, viewer, turn.id)
+
+
+async def follow(
+    request: Request,
+    desk: Desk,
+    viewer: SignedIn,
+    turn_id: TurnId,
+    after: Annotated[int, Query(ge=0, lt=10**18, description="The last event that is known already.")] = 0,
+    last_event_id: Annotated[str, Header(pattern="^[0-9]{0,18}$", description="As `after`, and before it.")] = "",
+) -> Response:
+    """A turn's events from any point on, running or ended long ago: those that were, then those that come."""
+    require_acceptable(request, EVENT_STREAM)
+    await desk.turns.get(viewer, turn_id)  # what is not there is a 404, not a stream
+    return _stream(request, desk, viewer, turn_id, int(last_event_id) if last_event_id else after)
+
+
+async def stop(desk: Desk, viewer: SignedIn, turn_id: TurnId) -> Response:
+    """Ends generation, keeping what was written. A turn that has ended stays as it is."""
+    return Json(turn_shape(await desk.turns.stop(viewer, turn_id), desk.agents))
+
+
+def _stream(request: Request, desk: Services, viewer: Viewer, turn_id: int, after: int) -> EventStream:
+    heartbeat: float = request.app.state.heartbeat
+    return EventStream(desk.turns.follow(viewer, turn_id, after), desk.agents, heartbeat)
+
+
+async def _whole_answer(request: Request, desk: Services, viewer: Viewer, turn_id: int) -> Response:
+    message = await _last_message(desk, viewer, turn_id)
+    turn = await desk.turns.get(viewer, turn_id)
+    if turn.status in (TurnStatus.FAILED, TurnStatus.INTERRUPTED):
+        error = turn.error or TurnError.of(Internal())
+        details = {"turn_id": turn.id, "message_id": message.id}
+        return ErrorResponse(error.code, error.message, error.retryable, request_id_of(request), details)
+    return Json(_answer(turn, message))
+
+
+async def _last_message(desk: Services, viewer: Viewer, turn_id: int) -> Message:
+    """Waits for the turn's end. The client may go meanwhile: nobody is asked to stop."""
+    async with aclosing(desk.turns.follow(viewer, turn_id)) as batches:
+        async for batch in batches:
+            if isinstance(last := batch[-1], TERMINAL):
+                return last.message
+    raise Internal("The turn ended without its last event.")
+
+
+def _answer(turn: Turn, message: Message) -> AnswerShape:
+    return AnswerShape(
+        turn_id=turn.id,
+        message_id=message.id,
+        answer=message.text,
+        agents=[route.agent for route in turn.routes],
+        sources=source_shapes(message.sources),
+        usage=usage_shape(turn.usage),
+    )

@@ -1,0 +1,270 @@
+"""The only wiring place: settings become adapters, adapters become services, services become faces.
+
+`create_app(settings)` gives the ASGI application; `uvicorn server:app` finds it as `app`, made on first access so that
+importing this module has no effects.
+"""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from langchain_core.language_models import BaseChatModel
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from db.accounts import SqlAccountStore
+from db.chats import SqlChatStore
+from db.engine import Database
+from db.logins import SqlLoginStore
+from db.messages import SqlMessageStore
+from db.turns import SqlTurnStore
+from domain.accounts import Accounts
+from domain.agents.answering import ModelError
+from domain.agents.catalog import AgentCatalog
+from domain.agents.workflow import build_workflow
+from domain.chats import Chats
+from domain.errors import DeskError
+from domain.ingestion import Ingestion
+from domain.ports import RateLimiter, Retriever
+from domain.runner import TurnLimits, TurnRunner
+from domain.services import Services
+from domain.streams import OpenStreams
+from domain.tokens import Tokens
+from domain.turns import Turns
+from graph.view import create_graphql
+from providers.azure_openai import azure_openai_model
+from providers.azure_search import AzureSearch
+from providers.embedded_search import EmbeddedSearch
+from providers.embeddings import installed_embedder
+from providers.extractive import ExtractiveChatModel
+from providers.memory_log import MemoryTurnLog
+from providers.memory_signals import MemorySignals
+from providers.model_errors import model_error
+from providers.openai import close_model, openai_model
+from providers.password_hashing import Argon2Hasher
+from providers.rate_limits import RedisRateLimiter, WindowRateLimiter
+from providers.secrets import token_secrets
+from rest.app import create_rest
+from settings import Settings
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An answer model, what it is called in the banner, and how its exceptions are read."""
+
+    chat: BaseChatModel
+    name: str
+    error: ModelError
+
+    async def close(self) -> None:
+        await close_model(self.chat)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything that runs, for one event loop."""
+
+    settings: Settings
+    services: Services
+    retriever: Retriever
+    model: Model
+    database: Database
+    runner: TurnRunner
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """Which adapters the settings chose, in words."""
+        return {
+            "model": self.model.name,
+            "search": self.retriever.name,
+            "database": self.database.name,
+            "turn_log": "memory (one process)",
+        }
+
+
+def choose_model(settings: Settings) -> Model:
+    """Azure OpenAI, else an OpenAI-compatible server, else the embedded extractive model."""
+    if settings.azure_openai_deployment:
+        name = f"Azure OpenAI, deployment {settings.azure_openai_deployment}"
+        return Model(azure_openai_model(settings), name, model_error)
+    if settings.openai_model:
+        name = f"{settings.openai_model} at {settings.openai_base_url or 'api.openai.com'}"
+        return Model(openai_model(settings), name, model_error)
+    return Model(ExtractiveChatModel(), "embedded, extractive (quotes the documents)", lambda failure: None)
+
+
+@asynccontextmanager
+async def open_retriever(settings: Settings, catalog: AgentCatalog) -> AsyncIterator[Retriever]:
+    """Azure AI Search, else the embedded index in the data folder."""
+    retriever: AzureSearch | EmbeddedSearch
+    if settings.azure_search_endpoint:
+        retriever = AzureSearch.of(settings, catalog.names)
+    else:
+        retriever = EmbeddedSearch(settings.data_dir / "index", installed_embedder())
+    try:
+        yield retriever
+    finally:
+        await retriever.close()
+
+
+@asynccontextmanager
+async def _open_limiter(settings: Settings) -> AsyncIterator[RateLimiter]:
+    """Counts in Redis where there is one, else in this process."""
+    rules = {
+        "login": settings.rate_limit_login,
+        "register": settings.rate_limit_register,
+        "send": settings.rate_limit_send,
+    }
+    if settings.redis_url is None:
+        yield WindowRateLimiter(rules)
+        return
+    limiter = RedisRateLimiter(rules, settings.redis_url.get_secret_value())
+    try:
+        yield limiter
+    finally:
+        await limiter.close()
+
+
+async def ingest(
+    settings: Settings, catalog: AgentCatalog, retriever: Retriever, progress: Callable[[str, int, int], None] | None
+) -> None:
+    """Brings every agent's index up to date with its knowledge base."""
+    await Ingestion(retriever).run([(agent.name, agent.knowledge_base) for agent in catalog.all], progress)
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
+    """Wires everything up, and takes it down in the opposite order."""
+    async with AsyncExitStack() as stack:
+        catalog = AgentCatalog.load(settings.agents_file)
+        database = await stack.enter_async_context(Database.open(settings.database, settings.database_pool_size))
+        retriever = await stack.enter_async_context(open_retriever(settings, catalog))
+        model = choose_model(settings)
+        stack.push_async_callback(model.close)
+        hasher = Argon2Hasher()
+        stack.callback(hasher.close)
+        signals, log = MemorySignals(), MemoryTurnLog(settings.turn_log_linger_seconds)
+        stack.push_async_callback(log.close)
+        limiter = await stack.enter_async_context(_open_limiter(settings))
+        turn_store, messages = SqlTurnStore(database), SqlMessageStore(database)
+        limits = TurnLimits(
+            settings.max_concurrent_turns,
+            timedelta(seconds=settings.turn_lease_seconds),
+            timedelta(seconds=settings.turn_deadline_seconds),
+            settings.max_answer_characters,
+        )
+        workflow = build_workflow(messages, retriever, catalog, model.chat, model.name, model.error)
+        runner = TurnRunner(workflow, turn_store, log, signals, limits)
+        stack.push_async_callback(runner.close)
+        streams = OpenStreams(signals)
+        turns = Turns(turn_store, log, signals, runner, catalog, streams, limiter)
+        tokens = Tokens(token_secrets(settings), settings.jwt_algorithm, settings.jwt_access_token_expire_minutes)
+        accounts = Accounts(
+            SqlAccountStore(database),
+            SqlLoginStore(database),
+            hasher,
+            limiter,
+            signals,
+            tokens,
+            timedelta(days=settings.refresh_token_expire_days),
+        )
+        chats = Chats(SqlChatStore(database), messages, turns.stop)
+        services = Services(accounts, chats, turns, catalog, streams)
+        stack.push_async_callback(_end, asyncio.create_task(_sweep(turn_store, limits.lease)))
+        yield Desk(settings, services, retriever, model, database, runner)
+
+
+async def _sweep(store: SqlTurnStore, lease: timedelta) -> None:
+    """Ends the turns of workers that died, for as long as this one lives."""
+    while True:
+        try:
+            interrupted = await store.interrupt_expired()
+            if interrupted:
+                _log.warning("turns_interrupted", turn_ids=interrupted)
+        except DeskError as failure:
+            _log.warning("sweep_failed", code=failure.code)
+        await asyncio.sleep(lease.total_seconds() / 2)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The whole server: /graphql, /api/v1, /healthz and /readyz."""
+    rest = create_rest(lambda: app.state.desk.services, settings)
+    graphql = create_graphql(lambda: app.state.desk.services, settings)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_desk(settings) as desk:
+            await desk.database.require_migrated()
+            if not settings.azure_search_endpoint:
+                await ingest(settings, desk.services.agents, desk.retriever, None)
+            app.state.desk = desk
+            # What lives from here on is mostly a request's: keep the collector from walking the libraries again.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(20_000, 20, 100)
+            _log.info("ready", **desk.choices)
+            yield
+
+    app = Starlette(
+        routes=[
+            Route("/", _welcome),
+            Route("/healthz", _healthz),
+            Route("/readyz", _readyz),
+            Mount("/api/v1", rest),
+            *graphql.routes,
+        ],
+        lifespan=lifespan,
+    )
+    return app
+
+
+async def _welcome(request: Request) -> Response:
+    base = str(request.base_url).rstrip("/")
+    return JSONResponse(
+        {
+            "name": "Answerdesk",
+            "graphql": f"{base}/graphql",
+            "rest": f"{base}/api/v1",
+            "rest_docs": f"{base}/api/v1/docs",
+            "ready": f"{base}/readyz",
+        }
+    )
+
+
+async def _healthz(request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _readyz(request: Request) -> Response:
+    """200 when a question could be answered now; 503 names what is missing. The model is not called."""
+    desk: Desk = request.app.state.desk
+    failed: dict[str, str] = {}
+    for part, check in (("database", desk.database.check), ("search", desk.retriever.check)):
+        try:
+            await check()
+        except DeskError as failure:
+            failed[part] = failure.message
+    body: dict[str, Any] = {"status": "unavailable" if failed else "ready", **desk.choices}
+    return JSONResponse({**body, "failed": failed} if failed else body, 503 if failed else 200)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        globals()["app"] = made = create_app(Settings())
+        return made
+    raise AttributeError(f"module 'server' has no attribute {name!r}")

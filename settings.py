@@ -1,0 +1,125 @@
+"""The only reader of the environment (and of a `.env` file). Every setting is documented in docs/SETTINGS.md."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+HOUSE = Path(__file__).resolve().parent
+MIN_SECRET_BYTES = 32
+
+
+def _named(*names: str) -> AliasChoices:
+    return AliasChoices(*names, *(name.lower() for name in names))
+
+
+class Settings(BaseSettings):
+    """Names are the environment variables' in lower case. An empty variable counts as unset."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", populate_by_name=True
+    )
+
+    # where it listens and keeps things
+    host: str = "127.0.0.1"
+    port: int = Field(8001, ge=0, le=65535)
+    workers: int = Field(1, ge=1, le=256)
+    data_dir: Path = Path("data")
+    agents_file: Path = HOUSE / "agents.toml"
+    log_level: str = "INFO"
+    log_format: str = Field("console", pattern="^(console|json)$")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    # persistence
+    database_url: SecretStr | None = None
+    database_pool_size: int = Field(10, ge=1, le=200)
+    redis_url: SecretStr | None = None
+
+    # tokens
+    jwt_secret_key: SecretStr | None = None
+    jwt_encryption_key: SecretStr | None = None
+    jwt_algorithm: str = Field("HS256", pattern="^HS(256|384|512)$")
+    jwt_access_token_expire_minutes: int = Field(60, ge=1)
+    refresh_token_expire_days: int = Field(30, ge=1)
+
+    # Azure OpenAI
+    azure_openai_api_key: SecretStr | None = None
+    azure_openai_deployment: str | None = None
+    azure_openai_endpoint: str | None = Field(
+        None, validation_alias=_named("AZURE_OPEN_API_ENDPOINT", "AZURE_OPENAI_ENDPOINT")
+    )
+    azure_openai_api_version: str | None = None
+
+    # any OpenAI-compatible server
+    openai_base_url: str | None = None
+    openai_api_key: SecretStr | None = None
+    openai_model: str | None = None
+
+    # Azure AI Search
+    azure_search_endpoint: str | None = Field(None, validation_alias=_named("AZURE_ENDPOINT"))
+    azure_search_key: SecretStr | None = Field(None, validation_alias=_named("AZURE_KEY"))
+    azure_search_index_prefix: str = "answerdesk"
+
+    # turns
+    turn_lease_seconds: float = Field(30, ge=2)
+    turn_deadline_seconds: float = Field(180, gt=0)
+    turn_log_linger_seconds: float = Field(60, ge=0)
+    max_concurrent_turns: int = Field(200, ge=1)
+    max_answer_characters: int = Field(40_000, ge=1_000)
+    sse_heartbeat_seconds: float = Field(15, gt=0)
+
+    # limits, each as "N/period" in the notation of the limits library, such as "10/minute"
+    rate_limit_login: str = "60/minute"
+    rate_limit_register: str = "120/minute"
+    rate_limit_send: str = "120/minute"
+    max_request_bytes: int = Field(262_144, ge=16_384)
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("jwt_secret_key", "jwt_encryption_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"a secret must have at least {MIN_SECRET_BYTES} bytes")
+        return value
+
+    @model_validator(mode="after")
+    def _nothing_by_halves(self) -> "Settings":
+        """Half-configured services are named, never silently replaced."""
+        _all_or_none(
+            "Azure OpenAI",
+            AZURE_OPENAI_API_KEY=self.azure_openai_api_key,
+            AZURE_OPENAI_DEPLOYMENT=self.azure_openai_deployment,
+            AZURE_OPEN_API_ENDPOINT=self.azure_openai_endpoint,
+            AZURE_OPENAI_API_VERSION=self.azure_openai_api_version,
+        )
+        _all_or_none("Azure AI Search", AZURE_ENDPOINT=self.azure_search_endpoint, AZURE_KEY=self.azure_search_key)
+        if (self.openai_base_url or self.openai_api_key) and not self.openai_model:
+            raise ValueError("the OpenAI-compatible server is half configured: OPENAI_MODEL is missing")
+        if self.openai_model and not (self.openai_base_url or self.openai_api_key):
+            raise ValueError(
+                "the OpenAI-compatible server is half configured: OPENAI_BASE_URL or OPENAI_API_KEY is missing"
+            )
+        if self.workers > 1:
+            raise ValueError(
+                f"WORKERS={self.workers} cannot run: several workers need a turn log that they share, and the only one "
+                "there is yet is kept in memory"
+            )
+        return self
+
+    @property
+    def database(self) -> str:
+        """The database's address; by default an SQLite file in the data folder."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{(self.data_dir / 'answerdesk.sqlite3').resolve()}"
+
+
+def _all_or_none(service: str, **variables: object) -> None:
+    missing = [name for name, value in variables.items() if not value]
+    if missing and len(missing) < len(variables):
+        raise ValueError(f"{service} is half configured: {', '.join(missing)} is missing")

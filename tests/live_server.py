@@ -1,0 +1,107 @@
+"""The real server as a process of its own, on a free port of the loopback, with the embedded defaults.
+
+    with live_server({"RATE_LIMIT_SEND": "3/minute"}) as url:
+        httpx.get(f"{url}/readyz")
+
+Settings of the developer's environment and `.env` do not reach it. What it logs is shown when it does not start, and
+when it logged a traceback that nobody expected.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+from pydantic import AliasChoices
+
+from settings import Settings
+
+HOUSE = Path(__file__).resolve().parent.parent
+READY_WITHIN = 120.0
+"""Seconds, on a busy machine, for migrating, indexing the sample knowledge bases and starting."""
+POLL_EVERY = 0.05
+STOP_WITHIN = 20.0
+GENEROUS = {
+    "RATE_LIMIT_LOGIN": "100000/minute",
+    "RATE_LIMIT_REGISTER": "100000/minute",
+    "RATE_LIMIT_SEND": "100000/minute",
+}
+
+
+@contextmanager
+def live_server(env: Mapping[str, str] | None = None, *, tracebacks: bool = False) -> Iterator[str]:
+    """The base URL of a server that is ready. `tracebacks` says that its log may hold some."""
+    with TemporaryDirectory(prefix="answerdesk-live-") as folder:
+        log = Path(folder) / "server.log"
+        variables = _environment(Path(folder), env or {})
+        _run(["-c", "import cli; cli.main()", "migrate"], variables, folder)
+        port = _free_port()
+        with log.open("w") as out:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "uvicorn", "server:app", "--app-dir", str(HOUSE), "--port", str(port),
+                 "--ws", "websockets-sansio", "--no-access-log", "--timeout-graceful-shutdown", "5"],
+                cwd=folder, env=variables, stdout=out, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _wait_until_ready(url, server, log)
+            yield url
+        finally:
+            _stop(server)
+        if not tracebacks and "Traceback" in log.read_text("utf-8"):
+            raise AssertionError(f"the server logged a traceback:\n{log.read_text('utf-8')}")
+
+
+def _environment(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
+    ours = set()
+    for name, setting in Settings.model_fields.items():
+        alias = setting.validation_alias
+        ours |= {name, *(str(choice) for choice in alias.choices)} if isinstance(alias, AliasChoices) else {name}
+    ours = {name.upper() for name in ours}
+    inherited = {name: value for name, value in os.environ.items() if name.upper() not in ours}
+    return inherited | {"PYTHONPATH": str(HOUSE), "DATA_DIR": str(folder / "data"), **GENEROUS, **env}
+
+
+def _run(arguments: list[str], env: Mapping[str, str], folder: str) -> None:
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    with httpx.Client(trust_env=False, timeout=10) as client:
+        while time.monotonic() < deadline:
+            if server.poll() is not None:
+                break
+            try:
+                if client.get(f"{url}/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(POLL_EVERY)
+    raise AssertionError(f"the server did not become ready:\n{log.read_text('utf-8')}")
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is None:
+        server.send_signal(signal.SIGTERM)
+        try:
+            server.wait(STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+            raise

@@ -1,0 +1,104 @@
+"""All stores on one database, with short cuts to what store tests begin with."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from db.accounts import SqlAccountStore
+from db.chats import SqlChatStore
+from db.engine import Database
+from db.logins import SqlLoginStore
+from db.messages import SqlMessageStore
+from db.turns import SqlTurnStore
+from domain.model import ChatSession, Source, Span, TurnError, TurnStatus, Usage, User
+from domain.ports import (
+    AccountStore,
+    BegunTurn,
+    ChatStore,
+    LoginStore,
+    MessageStore,
+    StoredTurn,
+    TurnOutcome,
+    TurnProgress,
+    TurnStore,
+)
+
+LEASE = timedelta(seconds=30)
+RAN_OUT = timedelta(seconds=-1)
+NOBODYS_IDS = (0, -1, 999_999_999, 2**63 - 1, 2**63, 10**30)
+"""Ids that no row has, and some that none can have."""
+UNICODE = (
+    "plain",
+    "trailing spaces   ",
+    "\tLines\r\nand \ttabs\n",
+    "naïve Straße ΣΊΣΥΦΟΣ İstanbul",
+    "e\u0301 is not \u00e9",
+    "👩🏽‍🚀 🏴󠁧󠁢󠁳󠁣󠁴󠁿 𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𠜎",
+    "עברית \u202eRTL\u202c العربية",
+    "\u200b\ufeff\ufffd\uffff\U0010ffff",
+    'it\'s \\ "quoted" %s :name {x} $1 ?',
+)
+
+
+@dataclass(frozen=True)
+class Stores:
+    database: Database
+    accounts: AccountStore
+    logins: LoginStore
+    chats: ChatStore
+    messages: MessageStore
+    turns: TurnStore
+
+    @classmethod
+    def on(cls, database: Database) -> "Stores":
+        return cls(
+            database,
+            SqlAccountStore(database),
+            SqlLoginStore(database),
+            SqlChatStore(database),
+            SqlMessageStore(database),
+            SqlTurnStore(database),
+        )
+
+    async def user(self, name: str) -> User:
+        return await self.accounts.create_user(name, f"{name}@example.test", "hash")
+
+    async def chat(self, user: User, title: str = "A chat") -> ChatSession:
+        return await self.chats.create_chat(user.id, title)
+
+    async def begin(
+        self, chat: ChatSession, user: User, text: str = "Hello?", key: str | None = None, lease: timedelta = LEASE
+    ) -> BegunTurn:
+        return await self.turns.begin_turn(user.id, chat.id, text, key, ("help",), "From the message", lease)
+
+    async def answered(self, chat: ChatSession, user: User, text: str = "Hello?", key: str | None = None) -> StoredTurn:
+        begun = await self.begin(chat, user, text, key)
+        stored = await self.turns.finish_turn(begun.turn.id, outcome(progress(begun, f"An answer to {text}")))
+        assert stored is not None
+        return stored
+
+
+def progress(begun: BegunTurn, text: str, *sources: Source, timeline: str = "s 1") -> TurnProgress:
+    return TurnProgress(text, timeline, None, (), sources)
+
+
+def outcome(
+    written: TurnProgress,
+    status: TurnStatus = TurnStatus.COMPLETED,
+    usage: Usage | None = None,
+    error: TurnError | None = None,
+) -> TurnOutcome:
+    return TurnOutcome(status, written, usage, error)
+
+
+def source(begun: BegunTurn, ordinal: int, *spans: tuple[int, int], excerpt: str = "An excerpt.") -> Source:
+    return Source(
+        message_id=begun.answer.id,
+        ordinal=ordinal,
+        agent="help",
+        document_id=f"documents/{ordinal}",
+        title="A title › its section",
+        url=f"https://help.example/{ordinal}#part",
+        excerpt=excerpt,
+        score=0.1 + ordinal / 3,
+        spans=tuple(Span(start, end) for start, end in spans),
+    )
