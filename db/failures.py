@@ -37,26 +37,22 @@ def translated_failures() -> Iterator[None]:
     except (PoolTimeout, OSError) as error:  # drivers let a refused connection and a time-out through as they are
         raise DatabaseUnavailable from error
     except DBAPIError as error:
-        code = _code(error)
-        if code in _CONFLICTS:
+        codes = _codes(error)
+        if not codes.isdisjoint(_CONFLICTS):
             raise WriteConflict from error
-        if error.connection_invalidated or _means_unavailable(code):
+        if error.connection_invalidated or any(_means_unavailable(code) for code in codes):
             raise DatabaseUnavailable from error
         raise
 
 
-def _code(error: DBAPIError) -> object:
-    """SQLSTATE, MySQL's number or SQLite's symbolic name; None when there is none."""
-    driver_error = error.orig
-    for name in ("sqlstate", "sqlite_errorname"):
-        code = getattr(driver_error, name, None)
-        if code is not None:
-            return code
-    args = driver_error.args if driver_error is not None else ()
-    return args[0] if args and isinstance(args[0], int) else None
+def _codes(error: DBAPIError) -> set[str | int]:
+    """The SQLSTATE, MySQL's number and SQLite's symbolic name, as far as there are any."""
+    named = [getattr(error.orig, name, None) for name in ("sqlstate", "sqlite_errorname")]
+    first = error.orig.args[:1] if error.orig is not None else ()  # MySQL's number, the others' message
+    return {code for code in named if isinstance(code, str)} | {code for code in first if isinstance(code, int)}
 
 
-def _means_unavailable(code: object) -> bool:
+def _means_unavailable(code: str | int) -> bool:
     if isinstance(code, str) and code.startswith((*_UNAVAILABLE_CLASSES, *_UNAVAILABLE_SQLITE)):
         return True
     return code in _UNAVAILABLE

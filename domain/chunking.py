@@ -82,7 +82,7 @@ def _url(document: Document, section: Section) -> str | None:
     """A section's own address if it has one, else its anchor in the document's."""
     if section.url or not document.url:
         return section.url or document.url
-    if not section.anchor or "#" in document.url or len(section.path) < 2:
+    if not section.anchor or "#" in document.url:
         return document.url
     return f"{document.url}#{section.anchor}"
 
@@ -104,7 +104,7 @@ def _tidy(found: Sequence[Section]) -> Iterator[Section]:
 def _carried(found: Sequence[Section]) -> Iterator[Section]:
     """Lets the few words above a first subsection go with it; a heading without anything below becomes text."""
     carried: tuple[str, ...] = ()
-    for section, after in zip(found, [*found[1:], None], strict=True):
+    for section, after in zip(found, [*found[1:], None], strict=False):
         section = replace(section, blocks=(*carried, *section.blocks))
         carried = ()
         if after is not None and after.path[:-1] == section.path and _tiny(section):

@@ -24,7 +24,8 @@ _NOT_SLUG = re.compile(r"[^\w\- ]")
 @dataclass(frozen=True, slots=True)
 class Section:
     """What stands below one heading, up to the next. `path` holds the headings from the outermost to its own (empty
-    above the first); `anchor` is its heading's, `{#written-so}` or else made of its words. A block is a paragraph,
+    above the first); `anchor` is its heading's, `{#written-so}` or else made of its words (none for the document's own
+    heading). A block is a paragraph,
     a list, a table or code, as lines. `url` is set where a section has an address other than its document's."""
 
     path: tuple[str, ...]
@@ -53,6 +54,8 @@ def sections(body: str) -> list[Section]:
         close()
         heading, anchor = _heading(node, slugs)
         level = int(node.tag[1])
+        if level == 1 and not headings:
+            anchor = None  # the document's own heading: its address is the document's
         while headings and headings[-1][0] >= level:
             headings.pop()
         headings.append((level, heading))

@@ -209,7 +209,8 @@ class _Reader:
             facts += [f"{words} {schema[key]}"] if key in schema else []
         facts += [f"at most {schema['maxLength']} characters"] if "maxLength" in schema else []
         told = _text(found.get("description") or schema.get("description"))
-        return f"{name} ({', '.join(filter(None, facts))}): {told}".rstrip(" :")
+        known = ", ".join(filter(None, facts))
+        return f"{name} ({known}): {told}".rstrip(" :") if known else f"{name}: {told}".rstrip(" :")
 
     def _kind(self, schema: Node) -> str:
         kind = schema.get("type")
@@ -228,7 +229,7 @@ class _Reader:
         if depth > DEEPEST:
             return found
         for part in map(partial(self._whole, depth=depth + 1), found.pop("allOf", ())):
-            properties = {**_map(found.get("properties")), **_map(part.get("properties"))}
+            properties = {**_map(part.get("properties")), **_map(found.get("properties"))}
             required = [*(found.get("required") or ()), *(part.get("required") or ())]
             found = {**part, **found, "properties": properties, "required": required}
         for key in ("anyOf", "oneOf"):

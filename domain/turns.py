@@ -67,7 +67,7 @@ class Turns:
                 await self._runner.start(begun, visible, chosen)
             return begun.turn
 
-        return await begin()
+        return await _to_its_end(begin())
 
     async def follow(self, viewer: Viewer, turn_id: int, after: int = 0) -> AsyncGenerator[Sequence[TurnEvent], None]:
         """The events with seq > `after` in batches as they come, to the turn's last. Raises NotFound before the

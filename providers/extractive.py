@@ -52,7 +52,7 @@ class ExtractiveChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         text = answer(messages)
-        message = AIMessage(text, usage_metadata=_usage(messages, text))
+        message = AIMessage(content=text, usage_metadata=_usage(messages, text))
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _stream(
@@ -66,7 +66,7 @@ class ExtractiveChatModel(BaseChatModel):
         for word in _WORD.findall(text):
             if self.words_per_second:
                 time.sleep(1 / self.words_per_second)
-            chunk = ChatGenerationChunk(message=AIMessageChunk(word))
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=word))
             if run_manager:
                 run_manager.on_llm_new_token(word, chunk=chunk)
             yield chunk
@@ -82,7 +82,7 @@ class ExtractiveChatModel(BaseChatModel):
         text = await asyncio.to_thread(answer, messages)
         for word in _WORD.findall(text):
             await asyncio.sleep(1 / self.words_per_second if self.words_per_second else 0)
-            chunk = ChatGenerationChunk(message=AIMessageChunk(word))
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=word))
             if run_manager:
                 await run_manager.on_llm_new_token(word, chunk=chunk)
             yield chunk
@@ -127,7 +127,7 @@ def _written(lines: Sequence[Sequence[Quote]], numbered: NumberedPassages, said:
 
 def _last(messages: Sequence[BaseMessage], text: str) -> ChatGenerationChunk:
     usage = _usage(messages, text)
-    return ChatGenerationChunk(message=AIMessageChunk("", usage_metadata=usage, chunk_position="last"))
+    return ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage, chunk_position="last"))
 
 
 def _usage(messages: Sequence[BaseMessage], text: str) -> UsageMetadata:

@@ -1,9 +1,11 @@
 """Answers from the passages that were retrieved, streaming; or says what the desk can help with, when none can."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langgraph.runtime import Runtime
 
 from domain.agents.catalog import Agent, AgentCatalog
@@ -40,12 +42,13 @@ class Answering:
         messages = answer_messages(state["standalone_question"], state["conversation"], numbered, asked)
         usage = Usage(0, 0)
         try:
-            async for chunk in self._model.astream(messages):
-                writer.feed(str(chunk.text))
-                usage = _used(chunk) or usage
-                if chunk.response_metadata.get("finish_reason") == "content_filter":
-                    writer.end()
-                    raise ContentFiltered("The model's provider stopped this answer.")
+            async with aclosing(_stream(self._model, messages)) as chunks:
+                async for chunk in chunks:
+                    writer.feed(str(chunk.text))
+                    usage = _used(chunk) or usage
+                    if chunk.response_metadata.get("finish_reason") == "content_filter":
+                        writer.end()
+                        raise ContentFiltered("The model's provider stopped this answer.")
         except DeskError:
             raise
         except Exception as failure:
@@ -73,6 +76,11 @@ def _written(writer: CitationWriter, text: str) -> Draft:
     writer.feed(text)
     writer.end()
     return Draft(text, (), Usage(0, 0))
+
+
+def _stream(model: BaseChatModel, messages: list[BaseMessage]) -> AsyncGenerator[AIMessageChunk, None]:
+    """LangChain says iterator, and gives a generator, which must be closed when it is left early."""
+    return cast(AsyncGenerator[AIMessageChunk, None], model.astream(messages))
 
 
 def _used(chunk: AIMessageChunk) -> Usage | None:

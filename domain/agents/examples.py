@@ -7,6 +7,7 @@ Nearest examples and naive Bayes vote together. Questions are short, so words, p
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 from domain.agents.catalog import Agent
 from domain.terms import terms
@@ -82,6 +83,6 @@ class Examples:
 
 def _features(text: str) -> set[str]:
     words = terms(text)
-    pairs = {f"{one} {other}" for one, other in zip(words, words[1:], strict=False)}
+    pairs = {f"{one} {other}" for one, other in pairwise(words)}
     framed = (f"<{word}>" for word in words)
     return set(words) | pairs | {"#" + word[i : i + 4] for word in framed for i in range(len(word) - 3)}

@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
+from domain.agents.mentions import LIGHT, mentions
 from domain.agents.state import Evidence
 from domain.agents.wanted import Kind, Wanted
 from domain.knowledge import Passage
-from domain.model import Span
+from domain.model import Role, Span
 from domain.terms import content_terms, sentences, terms
 
 TITLE_SHARE = 0.6
@@ -63,18 +65,25 @@ class _Scored:
 
 def extract(evidence: Evidence, others: Sequence[Evidence] = ()) -> list[list[Quote]]:
     """The quotes that answer one need: lines of sentences. Empty when the passages do not hold an answer."""
-    asked = list(dict.fromkeys(content_terms(evidence.need.text)))
+    wanted = Wanted.by(evidence.need.text)
+    asked = _telling(evidence.need.text, wanted)
     pool = [passage for one in (evidence, *others) for passage in one.passages]
     if not asked or not evidence.passages:
         return []
     weights = _weights(asked, pool)
-    if covered(weights, evidence.passages) < MUST_COVER:
+    if covered(weights, evidence.passages) < MUST_COVER or _names_the_unknown(evidence):
         return []
-    wanted = Wanted.by(evidence.need.text)
     if wanted.kind is Kind.STEPS and (steps := _steps(evidence, weights)):
         return steps
     scored = [s for rank, p in enumerate(evidence.passages) for s in _scored(p, rank, evidence, weights, wanted)]
     return [_chosen(scored, wanted, evidence.need.text)] if scored else []
+
+
+def _telling(question: str, wanted: Wanted) -> list[str]:
+    """The question's terms without those that only say what kind of thing is asked for, if others are left."""
+    asked = list(dict.fromkeys(content_terms(question)))
+    telling = [term for term in asked if term not in wanted.asking and term not in LIGHT]
+    return telling or asked
 
 
 def covered(weights: dict[str, float], passages: Sequence[Passage]) -> float:
@@ -83,6 +92,16 @@ def covered(weights: dict[str, float], passages: Sequence[Passage]) -> float:
     return max(
         sum(weights[t] for t in weights if t in _held(p.chunk.text) | _held(p.chunk.title)) / total for p in passages
     )
+
+
+def _names_the_unknown(evidence: Evidence) -> bool:
+    """Whether the need names something (a proper name, a code, a number) that none of its passages knows. What they
+    say of other things would be no answer."""
+    question = evidence.need.text
+    names = {t for m in mentions(question, 0, Role.USER) if m.named and not m.leading for t in content_terms(m.text)}
+    names |= {term for term in content_terms(question) if any(c.isdigit() for c in term)}
+    held = frozenset[str]().union(*(_held(p.chunk.text) | _held(p.chunk.title) for p in evidence.passages))
+    return bool(names - held)
 
 
 @lru_cache(maxsize=1000)
@@ -101,8 +120,14 @@ def _weights(asked: Sequence[str], pool: Sequence[Passage]) -> dict[str, float]:
 
 
 def _section_fit(passage: Passage, weights: dict[str, float]) -> float:
-    """How well the section's own title is what was asked: F1 of its terms and the need's."""
-    own = set(content_terms(passage.chunk.title_path[-1])) if passage.chunk.title_path else set()
+    """How well the title is what was asked: the section's own, or (a little less) the document's."""
+    path = passage.chunk.title_path
+    return max(_fit(path[-1], weights), 0.8 * _fit(path[0], weights)) if path else 0.0
+
+
+def _fit(title: str, weights: dict[str, float]) -> float:
+    """F1 of the title's terms and the need's, by weight."""
+    own = set(content_terms(title)) - LIGHT
     shared = own & weights.keys()
     if not shared:
         return 0.0
@@ -142,7 +167,7 @@ def _scored(
 
 def _paired(asked: Sequence[str], text: str) -> float:
     """The part of the question's neighbouring terms that stand close together in the sentence too."""
-    pairs = list(zip(asked, asked[1:], strict=False))
+    pairs = list(pairwise(asked))
     if not pairs:
         return 0.0
     places: dict[str, list[int]] = {}
@@ -177,7 +202,7 @@ def _chosen(scored: Sequence[_Scored], wanted: Wanted, question: str) -> list[Qu
     quotes = [quote for one in chosen for quote in _understandable(one.quote)]
     if _DEFINES.match(question) and len(quotes) == 1:
         quotes += _following(best.quote)
-    first = {}
+    first: dict[int, int] = {}
     for place, quote in enumerate(quotes):
         first.setdefault(id(quote.passage), place)
     unique = {(id(q.passage), q.span): q for q in sorted(quotes, key=lambda q: bool(q.lead))}
@@ -250,4 +275,4 @@ def _note(steps: Passage, evidence: Evidence, weights: dict[str, float]) -> Quot
 
 def _pairs(text: str) -> set[tuple[str, str]]:
     words = content_terms(text)
-    return set(zip(words, words[1:], strict=False))
+    return set(pairwise(words))

@@ -5,7 +5,7 @@ auxiliaries), so a run of words between such edges is taken for one; capitals in
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from domain.model import Role
@@ -13,40 +13,46 @@ from domain.terms import FUNCTION_WORDS, stem
 
 WORD = re.compile(r"[^\W_](?:[\w.'’/-]*\w)?[!]?|[,;:?.()]")
 
-DETERMINERS = frozenset("a an the this that these those my our your his her its their any some each every no".split())
-AUXILIARIES = frozenset(
+
+def words_of(text: str, by: Callable[[str], str] = str) -> frozenset[str]:
+    """A closed class of words, written in a row; `by` says how they are compared."""
+    return frozenset(by(word) for word in text.split())
+
+
+DETERMINERS = words_of("a an the this that these those my our your his her its their any some each every no")
+AUXILIARIES = words_of(
     """am is are was were be been do does did done have has had can could will would shall should may might must
-    isn't aren't wasn't weren't don't doesn't didn't haven't hasn't can't couldn't won't wouldn't shouldn't""".split()
+    isn't aren't wasn't weren't don't doesn't didn't haven't hasn't can't couldn't won't wouldn't shouldn't"""
 )
-_PLACE = frozenset("in at from to on by near into onto through during after before since until for with".split())
-VERBS = frozenset(
-    stem(word)
-    for word in """
+_PLACE = words_of("in at from to on by near into onto through during after before since until for with")
+VERBS = words_of(
+    """
     get got make made go went gone come came use used find found need want mean happen happened cost include included
     take took give gave given know knew think thought say said see saw seen begin began become became create keep kept
     put read run show work worked call called let leave left help set send sent try tried ask change add start stop
     explain describe list compare differ play played win won write wrote written live lived die died marry born raise
     release released join joined perform performed receive received attend attended accomplish consider allow accept
     expire reset cancel pay buy sell choose upgrade delete remove possible available exactly currently able
-    """.split()
+    """,
+    stem,
 )
-LIGHT = frozenset(
-    stem(word)
-    for word in """
+LIGHT = words_of(
+    """
     get got make made go went gone come came use used find found need want mean happen happened include included take
     took give gave given know knew think thought say said see saw seen begin began become became keep kept put work
     worked try tried ask like look seem possible available exactly currently able
-    """.split()
+    """,
+    stem,
 )
 """Verbs that say next to nothing about what is asked."""
-EMPTY = frozenset(
-    stem(word)
-    for word in """
+EMPTY = words_of(
+    """
     thing way kind sort type lot bit example information detail details article aspect interesting question answer
     time year day month first last next new different important good best better main certain significant
     january february march april june july august september october november december monday tuesday wednesday
     thursday friday saturday sunday today tomorrow yesterday
-    """.split()
+    """,
+    stem,
 )
 
 

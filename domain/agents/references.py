@@ -1,14 +1,14 @@
 """Words that stand for something said before (`it`, `her`, `that plan`), and what they stand for.
 
 A referent is chosen by salience: how recently and how often it was spoken of, by whom, and whether it can be what
-the word asks for. The weights were chosen on the odd conversations of the CANARD sample (bench/decisions.py).
+the word asks for. See bench/decisions.py for the choice of the weights.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from domain.agents.mentions import DETERMINERS, VERBS, Mention, reduced
+from domain.agents.mentions import DETERMINERS, VERBS, Mention, reduced, words_of
 from domain.model import Role
 from domain.terms import FUNCTION_WORDS
 
@@ -17,7 +17,8 @@ _MANY = frozenset({"they", "them", "their", "theirs"})
 _THING = frozenset({"it", "its"})
 _POINTING = frozenset({"this", "that", "these", "those"})
 _OWNING = frozenset({"his", "hers", "its", "their", "theirs"})
-_BREAKS = frozenset("and or but if when while because so before after once until since that which who then".split())
+_BREAKS = words_of("and or but if when while because so before after once until since that which who then")
+_ACTORS = words_of("i we you they to can could should")
 _TOKEN = re.compile(r"[^\W_](?:[\w'’.-]*\w)?|[,;:?.()]")
 
 DECAY = 0.75
@@ -37,7 +38,8 @@ KNOWN_PERSON = 6.0
 
 _IMPERSONAL = re.compile(
     r"\bit\s+(?:is|was|would be|will be)\s+(?:\w+\s+){0,2}?(?:to|that|if|when|whether)\b"
-    r"|\b(?:is|was|would|will)\s+it\s+(?:be\s+)?(?:\w+\s+){1,2}?(?:to|that|if|for)\b|\bit\s+(?:takes?|costs?)\s+(?:\w+\s+)?to\b"
+    r"|\b(?:is|was|would|will)\s+it\s+(?:be\s+)?(?:\w+\s+){1,2}?(?:to|that|if)\b|\bit\s+(?:takes?|costs?)\s+(?:\w+\s+)?to\b"
+    r"|\b(?:time|date|day|hot|cold|late)\s+is\s+it\b"
     r"|\bit(?:['’]s| is| was)?\s+(?:possible|true|necessary|better|safe|legal|worth|ok|okay|required|time)\b",
     re.IGNORECASE,
 )
@@ -71,7 +73,7 @@ def gaps(question: str) -> list[Gap]:
     words = [match[0].casefold().replace("’", "'") for match in matches]
     impersonal = [match.span() for match in _IMPERSONAL.finditer(question)]
     for i, match in enumerate(matches):
-        word, ending = words[i].partition("'")[::2]
+        word = words[i].partition("'")[0]
         following = words[i + 1] if i + 1 < len(words) else ""
         before = [m[0] for m in matches[:i]]
         if word in _PERSON and not _named_before(before):
@@ -95,7 +97,8 @@ def _pointing(matches: Sequence[re.Match[str]], words: Sequence[str], i: int) ->
             if reduced(head) not in VERBS
             else (Gap(matches[i].start(), matches[i].end(), word) if not last or not _is_content(last) else None)
         )
-    if not following[0].isalnum() and (not last or last in FUNCTION_WORDS or reduced(last) in VERBS):
+    acted = i > 1 and words[i - 2] in _ACTORS
+    if not following[0].isalnum() and (not last or last in FUNCTION_WORDS or reduced(last) in VERBS or acted):
         return Gap(matches[i].start(), matches[i].end(), word)
     return None
 
@@ -115,15 +118,11 @@ def _spoken_of_before(before: Sequence[str]) -> bool:
         folded = word.casefold()
         if (folded in _BREAKS or not word[0].isalnum()) and noun:
             return True
-        if (
-            folded in DETERMINERS
-            and folded not in _POINTING
-            and i + 1 < len(before)
-            and _is_content(before[i + 1].casefold())
-        ):
-            noun = True
-        elif i and word[:1].isupper() and _is_content(folded):
-            noun = True
+        following = before[i + 1].casefold() if i + 1 < len(before) else "."
+        if folded in DETERMINERS - _POINTING:
+            noun |= _is_content(following)
+        elif i and word[:1].isupper():
+            noun |= _is_content(folded)
     return False
 
 
@@ -191,7 +190,8 @@ class Memory:
 
     def _fit(self, mention: Mention, full: Mention, word: str) -> float:
         """How well a mention can be what the word stands for; 0 when it cannot."""
-        weight = (NAMED if mention.named else 1.0) * (LOCATED if mention.located else 1.0)
+        named = mention.named and (word in _PERSON or not (mention.leading and len(mention.words) == 1))
+        weight = (NAMED if named else 1.0) * (LOCATED if mention.located else 1.0)
         if word in _PERSON:
             if not mention.named or mention.determiner in DETERMINERS:
                 return 0.0

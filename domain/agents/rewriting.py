@@ -19,7 +19,7 @@ from domain.terms import FUNCTION_WORDS, content_terms, terms
 
 REMEMBERED = 24
 """Messages looked back over."""
-OPENING = 300
+OPENING = 800
 """Characters of an answer that are read for what it speaks of: answers say that first."""
 SWAPPED = 3
 """Questions looked back over for what `what about …?` changes."""
@@ -33,7 +33,7 @@ _ADDITION = re.compile(
 )
 _ABOUT = re.compile(
     r"^(?:and|or|but|so|ok|okay)?[,\s]*(?P<lead>what about|how about|and|or)\s+(?:(?:for|on|with|in|at|by)\s+)?"
-    r"(?:(?:the|a|an)\s+)?(?P<what>[^?,.;]+?)(?:\s+(?:then|instead|too))?\s*\?*$",
+    r"(?P<the>(?:the|a|an)\s+)?(?P<what>[^?,.;]+?)(?:\s+(?:then|instead|too))?\s*\?*$",
     re.IGNORECASE,
 )
 _MARKER = re.compile(r"\s?\[\d+\]")
@@ -66,9 +66,9 @@ class Rewriter:
             return question
         if what := _other(question):
             return await self._swap(question, what, asked, agents)
-        if means_an_action(question):
-            return _appended(question, _ASKING.sub("", asked[-1]).strip(" ?.!"))
         open_gaps = gaps(question)
+        if means_an_action(question) or (len(open_gaps) == 1 and _is_bare(open_gaps[0])):
+            return _appended(question, _ASKING.sub("", asked[-1]).strip(" ?.!"))
         text, filled = _filled(question, open_gaps, memory)
         if not open_gaps:
             text = _named_fully(question, memory)
@@ -121,6 +121,11 @@ class Rewriter:
         return not known
 
 
+def _is_bare(gap: Gap) -> bool:
+    """`Can I undo that?`: a whole action is meant, not a thing."""
+    return gap.word in ("this", "that") and not gap.head
+
+
 def _other(question: str) -> str | None:
     """What `what about …?` asks for; None for any other question."""
     match = _ABOUT.match(question.strip())
@@ -128,6 +133,8 @@ def _other(question: str) -> str | None:
         return None
     words = match["what"].split()
     bare = match["lead"].casefold() in ("and", "or")
+    if bare and match["the"]:
+        return None
     if len(words) > (3 if bare else 5) or any(word.casefold() in FUNCTION_WORDS for word in words[: 3 if bare else 1]):
         return None
     return match["what"]

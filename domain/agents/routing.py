@@ -1,8 +1,8 @@
 """Which agents hold the answer to a question: one, several (for several needs), or none.
 
 What the documents say decides (`Scale`), with the agents' example questions (`Examples`) and, for a question that
-leans on the conversation, what was spoken of last. Every constant below was chosen by bench/decisions.py on one half
-of its development data and checked on the other.
+leans on the conversation, what was spoken of last. How the constants below were chosen stands in bench/decisions.py,
+which measures them.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ from domain.model import Role, Route
 from domain.ports import Retriever
 from domain.terms import content_terms
 
-CONTEXT, CONTEXT_OF_FOLLOW_UPS, CONTEXT_OF_FEW_WORDS = 0.9, 2.3, 8.0
+CONTEXT, CONTEXT_OF_FOLLOW_UPS, CONTEXT_OF_FEW_WORDS = 0.5, 3.0, 4.0
 """Logits for staying with what was spoken of last: always; more for a follow-up; more for a question of few words."""
 ANSWER_READ = 400
 """Characters of the last answer that are read for what was spoken of."""
 CONTEXT_SHARPNESS = 0.5
 """How far the evidence of the last exchange is trusted to tell agents apart."""
-DEPTH_WEIGHT, COVER_WEIGHT, FOCUS_WEIGHT, SCOPE_BIAS = 0.31, 3.2, 0.0, -3.66
-"""The logit that any document holds an answer: from the mean of the ten best passages, the part of the question's
-weight that one passage holds, and the best passage's weight per root of the question's terms."""
+DEPTH_WEIGHT, COVER_WEIGHT, SCOPE_BIAS = 0.32, 3.3, -3.9
+"""The logit that any document holds an answer: from the mean of the ten best passages and the part of the question's
+weight that one passage holds."""
 NEAR_WEIGHT, NEAR_BIAS = 10.0, -5.0
 """The same for example questions."""
 IN_SCOPE = 0.5
@@ -132,7 +132,7 @@ def _judge(
         stay = CONTEXT + CONTEXT_OF_FEW_WORDS / (1 + words) + (CONTEXT_OF_FOLLOW_UPS if leaning else 0.0)
         logits = {name: logit + stay * context[name] for name, logit in logits.items()}
     best = weighed.strengths[max(logits, key=lambda name: logits[name])]
-    scope = _scope(best, weighed.terms) + (FOLLOW_UP_BONUS if context and leaning else 0.0)
+    scope = _scope(best) + (FOLLOW_UP_BONUS if context and leaning else 0.0)
     if known and weighed.terms:
         votes, near = known.votes(text), known.nearness(text)
         logits = {name: logit + votes[name] for name, logit in logits.items()}
@@ -140,9 +140,8 @@ def _judge(
     return Assessment(text, _probability(scope) if weighed.terms else 0.0, softmax(logits), weighed, leaning)
 
 
-def _scope(strength: Strength, words: int) -> float:
-    focus = strength.best / math.sqrt(max(1, words))
-    return DEPTH_WEIGHT * strength.best10 + COVER_WEIGHT * strength.covered + FOCUS_WEIGHT * focus + SCOPE_BIAS
+def _scope(strength: Strength) -> float:
+    return DEPTH_WEIGHT * strength.best10 + COVER_WEIGHT * strength.covered + SCOPE_BIAS
 
 
 def _probability(logit: float) -> float:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.agents.mentions import words_of
 from domain.terms import content_terms, stem, terms
 
 
@@ -17,6 +18,7 @@ class Kind(StrEnum):
     OPERATION = "operation"
     STEPS = "steps"
     CONTACT = "contact"
+    PERSON = "person"
     ANY = "any"
 
 
@@ -37,6 +39,9 @@ _HOLDS = {
     ),
     Kind.OPERATION: re.compile(r"\b(?:GET|POST|PUT|PATCH|DELETE)\s+/\S+"),
     Kind.CONTACT: re.compile(r"\S+@\S+\.\w+|https?://\S+|\+?\d[\d ()-]{7,}\d"),
+    Kind.PERSON: re.compile(
+        r"(?<![.?!:] )(?<!^)\b(?-i:[A-Z][\w’'-]+ (?:[A-Z]\. )?[A-Z][\w’'-]+)|^(?-i:[A-Z][\w’'-]+ [A-Z][\w’'-]+)", re.I
+    ),
     Kind.STEPS: re.compile(
         r"^\s*(?:\d+[.)]|[-*•])\s|→|\b(?:select|choose|open|click|enter|go to|press|tap|run|set)\b", re.I
     ),
@@ -77,6 +82,9 @@ _COUNTED = re.compile(
 )
 
 
+_SPELLED = words_of("one two three four five six seven eight nine ten eleven twelve unlimited", stem)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a question asks for. `counted` are the terms of the thing whose number is asked, `asking` those
@@ -110,6 +118,3 @@ class Wanted:
             return 0.0
         near = any(words[j] in self.counted for i in numbers for j in range(max(0, i - 4), min(len(words), i + 4)))
         return 1.0 if near else 0.3
-
-
-_SPELLED = frozenset(map(stem, "one two three four five six seven eight nine ten eleven twelve unlimited".split()))

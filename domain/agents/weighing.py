@@ -25,8 +25,9 @@ USUAL_LENGTH = 150
 """BM25's k1 and b, and the terms of an average passage."""
 SPAN = 8.0
 """The weight of a term that stands nowhere; the weights of all terms lie in (0, SPAN]."""
-PROFILE = 0.35
-"""What a term of the agent's own description weighs beside one in a passage."""
+BEST, BEST5, TITLED, PROFILE = 0.27, 0.29, 0.2, 0.3
+"""Logits for each unit of weight: in the best passage, in the best five, in a passage's title, in the agent's own
+description. See bench/decisions.py for the choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Strength:
 
     @property
     def evidence(self) -> float:
-        """How much speaks for this agent. The weights were fitted as logits (bench/decisions.py, odd half)."""
-        return 0.27 * self.best + 0.29 * self.best5 + 0.29 * PROFILE * self.profile
+        """How much speaks for this agent, as a logit."""
+        return BEST * self.best + BEST5 * self.best5 + TITLED * self.titled + PROFILE * self.profile
 
 
 @dataclass(frozen=True, slots=True)

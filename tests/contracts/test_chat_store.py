@@ -167,7 +167,7 @@ async def test_a_cursor_of_anything_else_is_refused(stores: Stores, alice: User,
         ("/", ["and/or \\ not"]),
         ("\\", ["and/or \\ not"]),
         ("🏽", ["👩🏽‍🚀 go"]),
-        ("é", ["Cafe\u0301"]),
+        ("É", ["Cafe\u0301", "résumé"]),
         ("resume", []),
         ("x%x", []),
     ],
@@ -189,7 +189,7 @@ async def test_search_takes_every_character_as_itself(
     for title in titles:
         await stores.chat(alice, title)
         await stores.chat(bob, title)
-    assert set(found) <= set(await listed(stores, alice, search)) <= {*found, *(("résumé",) if search == "é" else ())}
+    assert sorted(await listed(stores, alice, search)) == sorted(found)
 
 
 async def test_search_is_paged_and_follows_a_new_title(stores: Stores, alice: User) -> None:

@@ -17,8 +17,8 @@ def soon() -> datetime:
     return datetime.now(UTC) + timedelta(hours=1)
 
 
-async def begin(stores: Stores, user: User, login_id: str = "login", token: str = "first") -> None:
-    await stores.logins.begin_login(user.id, login_id, digest(token), soon())
+async def begin(stores: Stores, user: User, login_id: str = "login", first: str = "first") -> None:
+    await stores.logins.begin_login(user.id, login_id, digest(first), soon())
 
 
 async def rotate(stores: Stores, spent: str, following: str) -> RefreshedLogin | None:

@@ -46,8 +46,10 @@ async def test_mutations_and_subscriptions_are_not_sent_with_get(desk: Desk) -> 
     hidden = f"mutation A {{ logout }} query B {{ viewer {{ id }} }} {LOGIN.replace('mutation', 'mutation C')}"
     refused = await desk.http.get(desk.url, params={"query": hidden})
     assert "data" not in refused.json()
-    refused = await desk.http.get(desk.url, params={"query": hidden, "operationName": "C"})
-    assert refused.status_code == 405
+    for accept in (JSON, EVENT_STREAM):
+        parameters = {"query": hidden, "operationName": "C"}
+        refused = await desk.http.get(desk.url, params=parameters, headers={"accept": accept})
+        assert refused.status_code == 405
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])

@@ -275,6 +275,9 @@ async def test_half_a_character_is_bad_input_and_the_socket_stays_open(desk: Des
         await socket.subscribe(SEND, message(chat, text="half \ud83d"))
         told = await socket.receive()
         assert (told["type"], told["payload"][0]["extensions"]["code"]) == ("error", "BAD_USER_INPUT")
+        await socket.subscribe("query($n: Int) { sessions(first: $n) { edges { cursor } } }", {"n": "half \ud83d"})
+        (error,) = (await socket.receive())["payload"]
+        assert "half a character" in error["message"]
         await socket.subscribe("{ viewer { id } }")
         assert (await anext(socket.results()))["data"]["viewer"]
 

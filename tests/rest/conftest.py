@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.rest.started import started
+from tests.live_server import live_server
 from tests.standins.azure_openai import AzureOpenAIStandIn
 
 QUESTION = "What is the nano pricing plan?"
@@ -66,18 +66,10 @@ def scripted() -> Iterator[AzureOpenAIStandIn]:
 
 
 @pytest.fixture(scope="session")
-def address(scripted: AzureOpenAIStandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(scripted: AzureOpenAIStandIn) -> Iterator[str]:
     """Where the face is. Ended turns leave the log at once, so that replays come from the store."""
-    with started(
-        tmp_path_factory.mktemp("server"),
-        **scripted.environment(),
-        SSE_HEARTBEAT_SECONDS="0.2",
-        TURN_LOG_LINGER_SECONDS="0",
-        RATE_LIMIT_LOGIN="10000/minute",
-        RATE_LIMIT_REGISTER="10000/minute",
-        RATE_LIMIT_SEND="10000/minute",
-        MAX_REQUEST_BYTES="65536",
-    ) as url:
+    settings = {"SSE_HEARTBEAT_SECONDS": "0.2", "TURN_LOG_LINGER_SECONDS": "0", "MAX_REQUEST_BYTES": "65536"}
+    with live_server({**scripted.environment(), **settings}) as url:
         yield f"{url}/api/v1"
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.live_server import live_server
 from tests.rest.event_frames import read_frames, text_of
-from tests.rest.started import started
 
 REGISTER = """curl -X POST http://127.0.0.1:8001/api/v1/auth/register -H "Content-Type: application/json" \
   -d '{"username": "testuser", "email": "test@example.com", "password": "a_strong_password"}'"""
@@ -50,8 +50,8 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def curl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    with started(tmp_path_factory.mktemp("laptop")) as url:
+def curl() -> Iterator[Shell]:
+    with live_server() as url:
         yield Shell(url)
 
 

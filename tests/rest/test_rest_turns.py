@@ -66,7 +66,7 @@ async def test_every_cursor_replays_the_rest_of_the_live_stream_byte_for_byte(us
         assert by_header.status_code == by_query.status_code == 200
         assert by_header.content == by_query.content == b"".join(frames[after:])
     both = await user.call(
-        "GET", f"/chat/turns/{turn_id}/events", params={"after": 0}, headers={"Last-Event-ID": str(len(frames) - 1)}
+        "GET", f"/chat/turns/{turn_id}/events", params={"after": 1}, headers={"Last-Event-ID": str(len(frames) - 1)}
     )
     assert both.content == frames[-1], "the header wins"
     beyond = await user.call("GET", f"/chat/turns/{turn_id}/events", params={"after": 10**17})

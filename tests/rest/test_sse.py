@@ -208,6 +208,31 @@ async def test_a_client_that_goes_closes_the_batches_and_gets_nothing_more() -> 
     assert not client.complete
 
 
+async def test_a_client_that_goes_while_it_is_waited_for_closes_the_batches_too() -> None:
+    closed = asyncio.Event()
+    stuck = asyncio.Event()
+
+    class Slow(Client):
+        async def send(self, message: Any) -> None:
+            await super().send(message)
+            if message.get("body"):
+                stuck.set()
+                await asyncio.Event().wait()
+
+    async def batches() -> Batches:
+        try:
+            yield [delta(1)]
+        finally:
+            closed.set()
+
+    client = Slow()
+    running = asyncio.create_task(run(batches(), client))
+    await stuck.wait()
+    client.leave()
+    await running
+    assert closed.is_set()
+
+
 async def test_a_server_that_cancels_closes_the_batches_too() -> None:
     closed = asyncio.Event()
 
