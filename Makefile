@@ -21,7 +21,7 @@ ask: $(VENV)/.run  ## Answer in the terminal: make ask Q="What is the nano prici
 
 test: $(VENV)/.dev tests/clients/node_modules/.installed  ## Run the whole test suite
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	@$(BIN)/coverage run -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

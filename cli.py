@@ -19,10 +19,12 @@ from rich.table import Table
 
 import server
 from db.migrations import upgrade
-from domain.agents.catalog import AgentCatalog, CatalogError
+from db.revisions import NotMigratedError
+from domain.agents.catalog import AgentCatalog
 from domain.agents.state import Draft, TurnContext
 from domain.agents.workflow import build_workflow
 from domain.errors import DeskError
+from domain.inputs import Inputs
 from domain.model import Message, Role, Route, Source
 from domain.ports import History
 from graph.schema import schema_text
@@ -30,7 +32,7 @@ from logs import configure_logs
 from settings import Settings
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Answers questions from your documents, with sources."
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Answers questions from your documents, with sources."
 )
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -47,7 +49,7 @@ def main() -> None:
             where = ".".join(str(part) for part in error["loc"]).upper()
             err.print(f"[red]Settings:[/] {escape(where + ': ' if where else '')}{escape(error['msg'])}")
         sys.exit(2)
-    except (CatalogError, DeskError, OSError) as problem:
+    except (DeskError, NotMigratedError, OSError, ValueError) as problem:
         err.print(f"[red]Error:[/] {escape(str(problem))}")
         sys.exit(1)
 
@@ -79,6 +81,9 @@ def ask(question: Annotated[str, typer.Argument(help="What you want to know.")])
     """Answer one question in the terminal, with its sources."""
     settings = Settings()
     configure_logs("ERROR", settings.log_format)
+    inputs = Inputs()
+    inputs.message("question", question)
+    inputs.check()
     asyncio.run(_ask(settings, question))
 
 

@@ -109,7 +109,9 @@ async def open_retriever(settings: Settings, catalog: AgentCatalog) -> AsyncIter
     if settings.azure_search_endpoint:
         retriever = AzureSearch.of(settings, catalog.names)
     else:
-        retriever = EmbeddedSearch(settings.data_dir / "index", installed_embedder())
+        retriever = EmbeddedSearch(
+            settings.data_dir / "index", installed_embedder() if settings.embeddings == "auto" else None
+        )
     try:
         yield retriever
     finally:

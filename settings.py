@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = None
     openai_model: str | None = None
 
+    # embedded search
+    embeddings: str = Field("auto", pattern="^(auto|off)$")
+
     # Azure AI Search
     azure_search_endpoint: str | None = Field(None, validation_alias=_named("AZURE_ENDPOINT"))
     azure_search_key: SecretStr | None = Field(None, validation_alias=_named("AZURE_KEY"))

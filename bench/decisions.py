@@ -11,8 +11,8 @@ Each figure stands three times: over all rows, and over two halves that share no
 
 How the constants were chosen, 2026-11-22. These rows are development data, so expect less on others:
 - domain/agents/weighing.py and routing.py: logits fitted on each half of the MT-RAG rows and checked on the other (they
-  agreed within three points of routing accuracy), then on all rows, rounded; the weights of titles, descriptions and the conversation were
-  set beside the best of 13 settings, by all MT-RAG rows and the sample questions together.
+  agreed within three points of routing accuracy), then on all rows, rounded; the weights of titles,
+  descriptions and the conversation were set beside the best of 13 settings, by all MT-RAG rows and the sample questions.
 - references.py: a search over one half of CANARD gained little on the other; values near its result were taken.
 - examples.py: one of the best few of some 160 settings, on all of CLINC150's development questions.
 - extraction.py: by hand, on the sample questions.

@@ -1,6 +1,6 @@
 """How well the embedded search finds the passages of the MT-RAG tasks, the right knowledge base being known.
 
-    python bench/retrieval.py --data ../shared/data/mtrag [--field rewrite_llm]
+    python -m bench.retrieval --data ../shared/data/mtrag [--field rewrite_llm]
 
 Prints nDCG@10 and Recall@5 of passages for each domain, by keywords only and, when the extra is installed, with
 embeddings. A task without a relevant passage is left out.

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from db.failures import translated_failures
 from db.revisions import require_newest
+from db.transactions import one_transaction
 
 DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -95,11 +96,13 @@ class Database:
                     yield session
                     await session.commit()
 
+    @one_transaction
     async def check(self) -> None:
         """Raises DatabaseUnavailable unless a statement runs now."""
         async with self.read() as session:
             await session.execute(text("SELECT 1"))
 
+    @one_transaction
     async def require_migrated(self) -> None:
         """Raises NotMigratedError unless the tables are of the newest revision."""
         async with self.read() as session:

@@ -28,7 +28,8 @@ READY_WITHIN = 120.0
 """Seconds, on a busy machine, for migrating, indexing the sample knowledge bases and starting."""
 POLL_EVERY = 0.05
 STOP_WITHIN = 20.0
-GENEROUS = {
+DEFAULTS = {
+    "EMBEDDINGS": "off",
     "RATE_LIMIT_LOGIN": "100000/minute",
     "RATE_LIMIT_REGISTER": "100000/minute",
     "RATE_LIMIT_SEND": "100000/minute",
@@ -66,7 +67,7 @@ def _environment(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
         ours |= {name, *(str(choice) for choice in alias.choices)} if isinstance(alias, AliasChoices) else {name}
     ours = {name.upper() for name in ours}
     inherited = {name: value for name, value in os.environ.items() if name.upper() not in ours}
-    return inherited | {"PYTHONPATH": str(HOUSE), "DATA_DIR": str(folder / "data"), **GENEROUS, **env}
+    return inherited | {"PYTHONPATH": str(HOUSE), "DATA_DIR": str(folder / "data"), **DEFAULTS, **env}
 
 
 def _run(arguments: list[str], env: Mapping[str, str], folder: str) -> None:

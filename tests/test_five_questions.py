@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.rest.started import started
+from tests.live_server import live_server
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Answer:
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with started(tmp_path_factory.mktemp("five-questions")) as url:
+def url() -> Iterator[str]:
+    with live_server() as url:
         yield url
 
 

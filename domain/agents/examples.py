@@ -29,6 +29,7 @@ class Examples:
         texts = [_features(example) for agent in agents for example in agent.examples]
         self._frequency = Counter(feature for text in texts for feature in text)
         self._size = len(texts)
+        self._sizes = Counter(self._owners)
         self._by_owner: dict[str, Counter[str]] = {name: Counter() for name in self._agents}
         self._postings: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
         for number, (owner, text) in enumerate(zip(self._owners, texts, strict=True)):
@@ -43,28 +44,28 @@ class Examples:
 
     def nearness(self, question: str) -> dict[str, float]:
         """For each agent, how near its nearest examples are, in [0, 1.5]: their mean plus half of the nearest."""
-        return {name: sum(near) / NEAREST + near[0] / 2 for name, near in self._near(question).items()}
+        return {name: sum(near) / len(near) + near[0] / 2 for name, near in self._near(question).items()}
 
     def votes(self, question: str) -> dict[str, float]:
         """For each agent, the logit that the question is one of its kind."""
         near = self._near(question)
         features = [feature for feature in _features(question) if self._frequency[feature]]
-        sizes = Counter(self._owners)
         votes = dict.fromkeys(self._agents, 0.0)
         for feature in features:
             odds = {
-                name: (counted[feature] + SMOOTHING) / (sizes[name] + 2 * SMOOTHING)
+                name: (counted[feature] + SMOOTHING) / (self._sizes[name] + 2 * SMOOTHING)
                 for name, counted in self._by_owner.items()
             }
             mean = sum(odds.values()) / len(odds)
             for name, value in odds.items():
                 votes[name] += math.log(value / mean)
         return {
-            name: SHARPNESS * (votes[name] + NEARNESS * (sum(near[name]) / NEAREST + near[name][0])) for name in votes
+            name: SHARPNESS * (votes[name] + NEARNESS * (sum(near[name]) / len(near[name]) + near[name][0]))
+            for name in votes
         }
 
     def _near(self, question: str) -> dict[str, list[float]]:
-        """The cosine similarity of each agent's nearest examples, nearest first, filled up with zeros."""
+        """The cosine similarity of each agent's nearest examples, nearest first; zero for one unlike."""
         weights = {feature: self._rarity(feature) for feature in _features(question)}
         norm = math.sqrt(sum(w * w for w in weights.values())) or 1.0
         scores: defaultdict[int, float] = defaultdict(float)
@@ -74,7 +75,10 @@ class Examples:
         near: dict[str, list[float]] = {name: [] for name in self._agents}
         for number, score in scores.items():
             near[self._owners[number]].append(score)
-        return {name: (sorted(found, reverse=True) + [0.0] * NEAREST)[:NEAREST] for name, found in near.items()}
+        return {
+            name: (sorted(found, reverse=True) + [0.0] * NEAREST)[: max(1, min(NEAREST, self._sizes[name]))]
+            for name, found in near.items()
+        }
 
     def _rarity(self, feature: str) -> float:
         frequency = self._frequency[feature]

@@ -9,6 +9,7 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from domain.agents.catalog import Agent
 from domain.agents.examples import Examples
@@ -66,7 +67,6 @@ class Router:
 
     def __init__(self, retriever: Retriever) -> None:
         self._scale = Scale(retriever)
-        self._examples: tuple[tuple[Agent, ...], Examples] | None = None
 
     async def route(
         self, question: str, standalone_question: str, conversation: Conversation, agents: Sequence[Agent]
@@ -94,13 +94,13 @@ class Router:
         weighed, context = await asyncio.gather(
             self._scale.weigh(standalone_question, agents), self._context(conversation, agents)
         )
-        known = self._examples_of(agents)
+        known = _examples_of(tuple(agents))
         leaning = question != standalone_question or bool(conversation.lines and gaps(question))
         return _judge(standalone_question, len(set(content_terms(question))), weighed, context, leaning, known)
 
     async def _assess_part(self, part: str, conversation: Conversation, agents: Sequence[Agent]) -> Assessment:
         weighed = await self._scale.weigh(part, agents)
-        return _judge(part, weighed.terms, weighed, None, False, self._examples_of(agents))
+        return _judge(part, weighed.terms, weighed, None, False, _examples_of(tuple(agents)))
 
     async def _context(self, conversation: Conversation, agents: Sequence[Agent]) -> dict[str, float] | None:
         """How much each agent was spoken of in the last exchange, as shares; None at the beginning."""
@@ -112,11 +112,11 @@ class Router:
         shares = [one.shares(CONTEXT_SHARPNESS) for one in weighed]
         return {agent.name: sum(share[agent.name] for share in shares) / len(shares) for agent in agents}
 
-    def _examples_of(self, agents: Sequence[Agent]) -> Examples:
-        key = tuple(agents)
-        if self._examples is None or self._examples[0] != key:
-            self._examples = (key, Examples(key))
-        return self._examples[1]
+
+@lru_cache(maxsize=16)
+def _examples_of(agents: tuple[Agent, ...]) -> Examples:
+    """Read once for each set of agents that some viewers may ask."""
+    return Examples(agents)
 
 
 def _judge(

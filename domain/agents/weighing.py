@@ -7,18 +7,26 @@ A term that stands nowhere is the rarest of all: it counts against every agent.
 
 import asyncio
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from domain.agents.catalog import Agent
+from domain.agents.mentions import words_of
 from domain.knowledge import Passage
 from domain.ports import Retriever
-from domain.terms import content_terms, terms
+from domain.terms import content_terms, stem, terms
 
 DEPTH = 10
 """Passages looked at for each agent."""
+SPARSE = 8
+"""One chunk in so many is expected to say something on a topic: small knowledge bases are not looked into as deep."""
+FORM = 0.3
+"""What the word after `how` weighs: `how often` asks for a number, which the documents need not call `often`."""
+_MEASURED = re.compile(r"\bhow\s+(\w+)", re.IGNORECASE)
+_MEASURES = words_of("long often soon far fast quickly big large high deep old wide tall heavy late early close", stem)
 SATURATION = 1.2
 LENGTH_SHARE = 0.75
 USUAL_LENGTH = 150
@@ -33,7 +41,7 @@ description. See bench/decisions.py for the choice."""
 @dataclass(frozen=True, slots=True)
 class Strength:
     """One agent against one question. `best`, `best5` and `best10` are the mean weights of the best 1, 5 and 10
-    passages; `covered` is the part of the question's weight that one passage holds, in [0, 1]; `titled` and `profile` are the weight of
+    passages (fewer than 10 in a small knowledge base); `covered` is the part of the question's weight that one passage holds, in [0, 1]; `titled` and `profile` are the weight of
     the terms that stand in one passage's title and in the agent's own description; `held` are the
     question's terms that the best passages hold, the rarest first."""
 
@@ -74,34 +82,39 @@ class Scale:
         if not asked:
             return Weighed({agent.name: Strength() for agent in agents}, 0)
         found = await asyncio.gather(*(self._retriever.search(agent.name, question, DEPTH) for agent in agents))
-        weights = await self._weights(asked, agents, found)
+        weights, sizes = await self._weights(asked, agents, found)
+        for term in _MEASURES & set(content_terms(" ".join(_MEASURED.findall(question)))):
+            weights[term] *= FORM
         return Weighed(
             {
-                agent.name: _strength(weights, passages, f"{agent.title} {agent.description}")
-                for agent, passages in zip(agents, found, strict=True)
+                agent.name: _strength(weights, passages, f"{agent.title} {agent.description}", size)
+                for agent, passages, size in zip(agents, found, sizes, strict=True)
             },
             len(asked),
         )
 
     async def _weights(
         self, asked: Sequence[str], agents: Sequence[Agent], found: Sequence[Sequence[Passage]]
-    ) -> dict[str, float]:
-        """Each term's rarity. An engine without statistics is judged by the passages that it found."""
-        chunks = 0
+    ) -> tuple[dict[str, float], list[int]]:
+        """Each term's rarity, and each agent's chunks. An engine without statistics is judged by what it found, as if
+        that were a quarter of all."""
+        sizes: list[int] = []
         frequency: Counter[str] = Counter()
         statistics = await asyncio.gather(*(self._retriever.term_statistics(agent.name, asked) for agent in agents))
         for counted, passages in zip(statistics, found, strict=True):
             if counted is not None:
-                chunks += counted.chunks
+                sizes.append(counted.chunks)
                 frequency.update(counted.frequency)
             else:
-                chunks += 4 * DEPTH
+                sizes.append(4 * len(passages))
                 frequency.update(term for p in passages for term in set(asked) & counts(_text(p)).keys())
+        chunks = sum(sizes)
         rarest = math.log1p((chunks + 0.5) / 0.5)
-        return {
+        rarity = {
             term: SPAN * math.log1p((chunks - frequency[term] + 0.5) / (frequency[term] + 0.5)) / rarest
             for term in asked
         }
+        return rarity, sizes
 
 
 def softmax(logits: Mapping[str, float]) -> dict[str, float]:
@@ -121,7 +134,7 @@ def counts(text: str) -> Counter[str]:
     return Counter(terms(text))
 
 
-def _strength(weights: Mapping[str, float], passages: Sequence[Passage], profile: str) -> Strength:
+def _strength(weights: Mapping[str, float], passages: Sequence[Passage], profile: str, size: int) -> Strength:
     total = sum(weights.values())
     scores: list[float] = []
     covered, titled, held = 0.0, 0.0, set[str]()
@@ -137,11 +150,12 @@ def _strength(weights: Mapping[str, float], passages: Sequence[Passage], profile
         if rank < 3:
             held |= weights.keys() & inside.keys()
     scores.sort(reverse=True)
+    deep = max(1, min(DEPTH, round(size / SPARSE)))
     described = counts(profile)
     return Strength(
         best=scores[0] if scores else 0.0,
         best5=sum(scores[:5]) / 5,
-        best10=sum(scores[:10]) / 10,
+        best10=sum(scores[:deep]) / deep,
         covered=covered,
         titled=titled,
         profile=sum(w for t, w in weights.items() if t in described),

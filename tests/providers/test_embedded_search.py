@@ -5,10 +5,10 @@ import json
 import math
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
+from threading import Barrier, BrokenBarrierError, Event
 from typing import Any
 
 import numpy as np
@@ -257,8 +257,23 @@ async def test_vectors_are_added_to_an_index_without_and_replaced_for_another_em
     assert await scores(search, "tortoise") == {}  # these vectors are of another embedder
 
 
+class MeetingEmbedder(LetterEmbedder):
+    """A question waits a little for another thread to ask for the same, so that two would meet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._meeting = Barrier(2)
+
+    def embed(self, texts: list[str]) -> NDArray[np.float32]:
+        vectors = super().embed(texts)
+        if "?" in texts[0]:
+            with suppress(BrokenBarrierError):
+                self._meeting.wait(0.3)
+        return vectors
+
+
 async def test_a_question_is_embedded_once_for_all_agents(tmp_path: Path) -> None:
-    embedder = LetterEmbedder()
+    embedder = MeetingEmbedder()
     search = EmbeddedSearch(tmp_path, embedder)
     for agent in ("a", "b", "c"):
         await search.index(agent, [TURTLE])
