@@ -32,13 +32,14 @@ from domain.agents.workflow import build_workflow
 from domain.chats import Chats
 from domain.errors import DeskError
 from domain.ingestion import Ingestion
-from domain.ports import RateLimiter, Retriever
+from domain.ports import RateLimiter, Retriever, Signals, TurnLog
 from domain.runner import TurnLimits, TurnRunner
 from domain.services import Services
 from domain.streams import OpenStreams
 from domain.tokens import Tokens
 from domain.turns import Turns
 from graph.view import create_graphql
+from logs import configure_logs
 from providers.azure_openai import azure_openai_model
 from providers.azure_search import AzureSearch
 from providers.embedded_search import EmbeddedSearch
@@ -50,6 +51,8 @@ from providers.model_errors import model_error
 from providers.openai import close_model, openai_model
 from providers.password_hashing import Argon2Hasher
 from providers.rate_limits import RedisRateLimiter, WindowRateLimiter
+from providers.redis_log import RedisTurnLog
+from providers.redis_signals import RedisSignals
 from providers.secrets import token_secrets
 from rest.app import create_rest
 from settings import Settings
@@ -79,6 +82,7 @@ class Desk:
     model: Model
     database: Database
     runner: TurnRunner
+    turn_log: str
 
     @property
     def choices(self) -> dict[str, str]:
@@ -87,7 +91,7 @@ class Desk:
             "model": self.model.name,
             "search": self.retriever.name,
             "database": self.database.name,
-            "turn_log": "memory (one process)",
+            "turn_log": self.turn_log,
         }
 
 
@@ -129,11 +133,34 @@ async def _open_limiter(settings: Settings) -> AsyncIterator[RateLimiter]:
     if settings.redis_url is None:
         yield WindowRateLimiter(rules)
         return
-    limiter = RedisRateLimiter(rules, settings.redis_url.get_secret_value())
+    limiter = RedisRateLimiter(
+        rules, settings.redis_url.get_secret_value(), key_prefix=f"{settings.redis_prefix}:limits"
+    )
     try:
         yield limiter
     finally:
         await limiter.close()
+
+
+@asynccontextmanager
+async def _open_log(settings: Settings) -> AsyncIterator[tuple[TurnLog, Signals, str]]:
+    """The turn log, the signals, and what they are called: in Redis where there is one, else in this process."""
+    if settings.redis_url is None:
+        memory = MemoryTurnLog(settings.turn_log_linger_seconds)
+        try:
+            yield memory, MemorySignals(), "memory (one process)"
+        finally:
+            await memory.close()
+        return
+    url, prefix = settings.redis_url.get_secret_value(), settings.redis_prefix
+    log = RedisTurnLog(url, prefix, settings.turn_log_linger_seconds, settings.turn_lease_seconds)
+    signals = RedisSignals(url, prefix)
+    await signals.start()
+    try:
+        yield log, signals, log.name
+    finally:
+        await signals.close()
+        await log.close()
 
 
 async def ingest(
@@ -154,8 +181,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
         stack.push_async_callback(model.close)
         hasher = Argon2Hasher()
         stack.callback(hasher.close)
-        signals, log = MemorySignals(), MemoryTurnLog(settings.turn_log_linger_seconds)
-        stack.push_async_callback(log.close)
+        log, signals, log_name = await stack.enter_async_context(_open_log(settings))
         limiter = await stack.enter_async_context(_open_limiter(settings))
         turn_store, messages = SqlTurnStore(database), SqlMessageStore(database)
         limits = TurnLimits(
@@ -182,7 +208,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
         chats = Chats(SqlChatStore(database), messages, turns.stop)
         services = Services(accounts, chats, turns, catalog, streams)
         stack.push_async_callback(_end, asyncio.create_task(_sweep(turn_store, limits.lease)))
-        yield Desk(settings, services, retriever, model, database, runner)
+        yield Desk(settings, services, retriever, model, database, runner, log_name)
 
 
 async def _sweep(store: SqlTurnStore, lease: timedelta) -> None:
@@ -267,6 +293,8 @@ async def _readyz(request: Request) -> Response:
 
 def __getattr__(name: str) -> Any:
     if name == "app":
-        globals()["app"] = made = create_app(Settings())
+        settings = Settings()
+        configure_logs(settings.log_level, settings.log_format)
+        globals()["app"] = made = create_app(settings)
         return made
     raise AttributeError(f"module 'server' has no attribute {name!r}")

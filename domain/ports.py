@@ -244,7 +244,9 @@ class TurnLog(Protocol):
         ...
 
     def reader(self, turn_id: int, after: int) -> LogReader | None:
-        """From the event after `seq` = `after`. None when this log does not hold the turn: read it from the store."""
+        """From the event after `seq` = `after`. None when this log does not hold the turn: read it from the store.
+        A log outside this process finds that out, or loses the turn, later: then `read` raises NotFound after what
+        it had, and the store goes on from there."""
         ...
 
     async def close(self) -> None: ...

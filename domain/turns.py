@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from domain.agents.catalog import AgentCatalog
@@ -17,6 +17,9 @@ from domain.streams import OpenStreams
 
 POLL_EVERY = 0.5
 """Seconds between looks at a turn that runs, but not in this log."""
+STOP_AGAIN_AFTER = 1.0
+"""Seconds after which another worker is asked again to stop a turn that runs on."""
+STOP_WITHIN = 10.0
 TITLE_LENGTH = 60
 
 
@@ -74,8 +77,8 @@ class Turns:
         first, and Unauthenticated when the viewer's login ends or expires. Leaving stops nothing."""
         if after < 0:
             raise BadUserInput(fields={"after": "must not be negative"})
-        await self.get(viewer, turn_id)
-        reader = self._log.reader(turn_id, after)
+        turn = await self.get(viewer, turn_id)
+        reader = self._log.reader(turn_id, after) if turn.status is TurnStatus.RUNNING else None
         if reader is not None:
             async with aclosing(self._read(viewer, reader)) as batches:
                 try:
@@ -84,7 +87,8 @@ class Turns:
                         yield batch
                     return
                 except NotFound:
-                    # The turn was taken from this worker: its chat was deleted, or its lease was lost to another.
+                    # The log does not hold the turn, or not any more: its chat was deleted, its lease was lost to
+                    # another worker, or it runs on another worker and what the two share is away.
                     pass
         async with aclosing(self._read(viewer, _StoredReader(self._store, viewer, turn_id, after))) as batches:
             async for batch in batches:
@@ -105,15 +109,18 @@ class Turns:
         return await self._store.get_turns(viewer.user_id, turn_ids)
 
     async def stop(self, viewer: Viewer, turn_id: int) -> Turn:
-        """Ends generation and returns the ended turn; one that has ended already is returned as it is."""
+        """Ends generation and returns the ended turn; one that has ended already is returned as it is. A turn whose
+        worker cannot be reached is still RUNNING after STOP_WITHIN seconds, and is returned so."""
         turn = await self.get(viewer, turn_id)
-        if turn.status is not TurnStatus.RUNNING:
-            return turn
-        await self._signals.publish(StopRequested(turn_id))
-        async with aclosing(self.follow(viewer, turn_id)) as batches:
-            async for _ in batches:
-                pass
-        return await self.get(viewer, turn_id)
+        give_up_at = asyncio.get_running_loop().time() + STOP_WITHIN
+        while turn.status is TurnStatus.RUNNING and asyncio.get_running_loop().time() < give_up_at:
+            await self._signals.publish(StopRequested(turn_id))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_AGAIN_AFTER), aclosing(self.follow(viewer, turn_id)) as batches:
+                    async for _ in batches:
+                        pass
+            turn = await self.get(viewer, turn_id)
+        return turn
 
     def _chosen(self, agents: Sequence[str], visible: set[str]) -> tuple[str, ...]:
         unknown = [name for name in agents if name not in visible]

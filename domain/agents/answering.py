@@ -2,21 +2,31 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langgraph.runtime import Runtime
 
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.citations import CitationWriter
 from domain.agents.prompts import Numbered, answer_messages
+from domain.agents.small_talk import reply
 from domain.agents.state import Draft, TurnContext, TurnState
 from domain.errors import ContentFiltered, DeskError
 from domain.model import Usage
 
 ModelError = Callable[[Exception], DeskError | None]
 """A provider's reading of its own exceptions; None for one that is not the provider's."""
+
+
+@runtime_checkable
+class DirectModel(Protocol):
+    """A model that can write an answer's text straight to a sink, as it comes from the network."""
+
+    async def write(self, messages: Sequence[BaseMessage], sink: Callable[[str], None]) -> AIMessage:
+        """The whole message, once all of its text has gone to `sink`."""
+        ...
 
 
 class Answering:
@@ -35,20 +45,14 @@ class Answering:
         numbered = Numbered(evidence)
         writer = CitationWriter(numbered, context.answer.id, context.recorder)
         if not needs:
-            return {"draft": _written(writer, refusal(context.agents))}
+            text = reply(context.question.text) or refusal(context.agents)
+            return {"draft": _written(writer, text)}
         asked = [self._catalog.get(route.agent) for route in state["routing"].routes]
         if not numbered.passages:
             return {"draft": _written(writer, nothing_found(asked))}
         messages = answer_messages(state["standalone_question"], state["conversation"], numbered, asked)
-        usage = Usage(0, 0)
         try:
-            async with aclosing(_stream(self._model, messages)) as chunks:
-                async for chunk in chunks:
-                    writer.feed(str(chunk.text))
-                    usage = _used(chunk) or usage
-                    if chunk.response_metadata.get("finish_reason") == "content_filter":
-                        writer.end()
-                        raise ContentFiltered("The model's provider stopped this answer.")
+            usage, finished = await _write(self._model, messages, writer.feed)
         except DeskError:
             raise
         except Exception as failure:
@@ -58,6 +62,8 @@ class Answering:
                 raise
             raise explained from failure
         writer.end()
+        if finished == "content_filter":
+            raise ContentFiltered("The model's provider stopped this answer.")
         return {"draft": Draft(writer.text, tuple(writer.sources), usage, self._model_name)}
 
 
@@ -78,11 +84,27 @@ def _written(writer: CitationWriter, text: str) -> Draft:
     return Draft(text, (), Usage(0, 0))
 
 
+async def _write(
+    model: BaseChatModel, messages: list[BaseMessage], sink: Callable[[str], None]
+) -> tuple[Usage, str | None]:
+    """Sinks the answer's text as it comes; returns what it cost and why it ended, as far as the model says."""
+    if isinstance(model, DirectModel):
+        message = await model.write(messages, sink)
+        return _used(message) or Usage(0, 0), message.response_metadata.get("finish_reason")
+    usage, finished = Usage(0, 0), None
+    async with aclosing(_stream(model, messages)) as chunks:
+        async for chunk in chunks:
+            sink(str(chunk.text))
+            usage = _used(chunk) or usage
+            finished = chunk.response_metadata.get("finish_reason") or finished
+    return usage, finished
+
+
 def _stream(model: BaseChatModel, messages: list[BaseMessage]) -> AsyncGenerator[AIMessageChunk, None]:
     """LangChain says iterator, and gives a generator, which must be closed when it is left early."""
     return cast(AsyncGenerator[AIMessageChunk, None], model.astream(messages))
 
 
-def _used(chunk: AIMessageChunk) -> Usage | None:
-    cost = chunk.usage_metadata
+def _used(message: AIMessage) -> Usage | None:
+    cost = message.usage_metadata
     return None if cost is None else Usage(cost["input_tokens"], cost["output_tokens"])

@@ -21,7 +21,7 @@ from domain.terms import content_terms, sentences, terms
 TITLE_SHARE = 0.6
 """What a term in the title counts beside one in the sentence."""
 KIND_BONUS, SECTION_BONUS, RANK_BONUS, SCORE_BONUS = 0.4, 0.7, 0.15, 0.25
-PAIR_BONUS = 0.3
+PAIR_BONUS, STEPS_RANK_BONUS = 0.3, 0.4
 SHORT_LOSS, LONG_LOSS, QUESTION_LOSS, LEANING_LOSS, CONDITION_LOSS = 0.25, 0.1, 0.3, 0.08, 0.15
 MUST_COVER = 0.45
 """The part of the need's weight that one passage with its title must hold for the need to be answered."""
@@ -29,6 +29,10 @@ NEXT_BEST = 0.8
 """A further sentence is quoted when it is this good beside the best."""
 ALIKE = 0.6
 """Two sentences that share this much of their terms say the same."""
+STEPS_NEAR = 0.6
+"""Steps are taken from a passage whose score is at least this part of the best one's."""
+OWN_BONUS = 0.5
+"""What a section counts that holds the need's terms itself, not by its document's title."""
 MOST_SENTENCES = 3
 MOST_STEPS = 9
 
@@ -234,7 +238,9 @@ def _steps(evidence: Evidence, weights: dict[str, float]) -> list[list[Quote]]:
     for rank, passage in enumerate(evidence.passages):
         items = [line for line in passage.chunk.text.splitlines() if _ITEM.match(line)]
         if len(items) >= 2:
-            fit = covered(weights, [passage]) + SECTION_BONUS * _section_fit(passage, weights) + 0.6 / (1 + rank)
+            said = _held("\n".join([*passage.chunk.title_path[-1:], *items]))
+            fit = sum(weights[t] for t in weights.keys() & said) / sum(weights.values())
+            fit += SECTION_BONUS * _section_fit(passage, weights) + STEPS_RANK_BONUS / (1 + rank)
             if fit > most:
                 best, most = passage, fit
     if best is None or covered(weights, [best]) < MUST_COVER:
@@ -249,6 +255,12 @@ def _steps(evidence: Evidence, weights: dict[str, float]) -> list[list[Quote]]:
             lines.append([Quote(best, span) for span in inside])
     note = _note(best, evidence, weights)
     return lines[:MOST_STEPS] + ([[note]] if note else [])
+
+
+def _own_share(passage: Passage, weights: dict[str, float]) -> float:
+    """The part of the need's weight that the section itself holds, without its document's title, in [0, 1]."""
+    own = _held(passage.chunk.text) | _held(" ".join(passage.chunk.title_path[1:]))
+    return sum(weight for term, weight in weights.items() if term in own) / sum(weights.values())
 
 
 def _note(steps: Passage, evidence: Evidence, weights: dict[str, float]) -> Quote | None:

@@ -38,7 +38,7 @@ VERBS = words_of(
 )
 LIGHT = words_of(
     """
-    get got make made go went gone come came use used find found need want mean happen happened include included take
+    get got make made go went gone come came use used find need want mean happen happened include included take
     took give gave given know knew think thought say said see saw seen begin began become became keep kept put work
     worked try tried ask like look seem possible available exactly currently able
     """,

@@ -9,10 +9,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from langgraph.runtime import Runtime
+
 from domain.agents.catalog import Agent
 from domain.agents.mentions import AUXILIARIES, EMPTY, LIGHT, VERBS, Mention, is_name, mentions, reduced, tokens
 from domain.agents.references import Gap, Memory, gaps, means_an_action
-from domain.agents.state import Conversation
+from domain.agents.small_talk import small_talk
+from domain.agents.state import Conversation, TurnContext, TurnState
 from domain.model import Role
 from domain.ports import Retriever
 from domain.terms import FUNCTION_WORDS, content_terms, terms
@@ -45,24 +48,32 @@ _ASKING = re.compile(
 
 
 class Rewriter:
-    """Makes a follow-up stand alone. Deterministic; a question that stands alone comes back word for word."""
+    """Node `rewrite`. Deterministic; a question that stands alone comes back word for word."""
 
     def __init__(self, retriever: Retriever) -> None:
         self._retriever = retriever
 
+    async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
+        context = runtime.context
+        question = await self.rewrite(context.question.text, state["conversation"], context.agents)
+        return {"standalone_question": question}
+
     async def rewrite(self, question: str, conversation: Conversation, agents: Sequence[Agent]) -> str:
         memory = Memory([], set())
         asked: list[str] = []
-        for number, line in enumerate(conversation.lines[-REMEMBERED:]):
+        lines = conversation.lines[-REMEMBERED:]
+        recent = len(lines) - 2 * SWAPPED
+        for number, line in enumerate(lines):
             text = line.text
             if line.role is Role.USER:
-                text = await self._resolve(text, memory, asked, ())
+                # The documents are asked only for those questions that a follow-up may still change.
+                text = await self._resolve(text, memory, asked, agents if number >= recent else ())
                 asked.append(text)
             memory.told.extend(mentions(_MARKER.sub("", text)[:OPENING], number, line.role))
         return await self._resolve(question, memory, asked, agents)
 
     async def _resolve(self, question: str, memory: Memory, asked: Sequence[str], agents: Sequence[Agent]) -> str:
-        if not asked or not question.strip():
+        if not asked or not question.strip() or small_talk(question) or _again(question, asked):
             return question
         if what := _other(question):
             return await self._swap(question, what, asked, agents)
@@ -119,6 +130,12 @@ class Rewriter:
                 if 2 * len(asked & held) >= len(asked) and about & held:
                     return True
         return not known
+
+
+def _again(question: str, asked: Sequence[str]) -> bool:
+    """Whether it was asked before in the same words, when it stood alone."""
+    words = terms(question)
+    return any(words == terms(before) for before in asked)
 
 
 def _is_bare(gap: Gap) -> bool:
@@ -181,7 +198,8 @@ def _leaves_out(question: str, memory: Memory) -> bool:
     words = {word.casefold() for word in tokens(question)}
     if not words & AUXILIARIES and not any(reduced(word) in VERBS for word in words):
         return len(telling) <= 2
-    return len(telling) <= 3 and any(m.determiner == "the" and memory.was_told(m) for m in spoken)
+    bare = (m for m in spoken if m.determiner == "the" and len(m.words) == 1)
+    return len(telling) <= 3 and any(memory.was_told(m) for m in bare)
 
 
 def _appended(question: str, addition: str) -> str:

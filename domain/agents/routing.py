@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from langgraph.runtime import Runtime
+
 from domain.agents.catalog import Agent
 from domain.agents.examples import Examples
 from domain.agents.mentions import reduced, tokens
 from domain.agents.needs import parts
 from domain.agents.references import gaps
-from domain.agents.state import Conversation, Need, Routing
+from domain.agents.small_talk import small_talk
+from domain.agents.state import Conversation, Need, Routing, TurnContext, TurnState
 from domain.agents.weighing import Scale, Strength, Weighed, softmax
 from domain.model import Role, Route
 from domain.ports import Retriever
@@ -63,16 +66,25 @@ class Assessment:
 
 
 class Router:
-    """Chooses agents. Deterministic: the same documents, conversation and question give the same routes."""
+    """Node `route`. Deterministic: the same documents, conversation and question give the same routes."""
 
     def __init__(self, retriever: Retriever) -> None:
         self._scale = Scale(retriever)
+
+    async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
+        context, standalone = runtime.context, state["standalone_question"]
+        if context.chosen:
+            routing = _as_chosen(context.chosen, standalone)
+        else:
+            routing = await self.route(context.question.text, standalone, state["conversation"], context.agents)
+        context.recorder.route_chosen(routing.routes, standalone)
+        return {"routing": routing}
 
     async def route(
         self, question: str, standalone_question: str, conversation: Conversation, agents: Sequence[Agent]
     ) -> Routing:
         """Raises SearchUnavailable."""
-        if not agents:
+        if not agents or small_talk(question):
             return Routing((), ())
         asked = parts(standalone_question)
         whole = await self.assess(question, standalone_question, conversation, agents)
@@ -111,6 +123,11 @@ class Router:
         weighed = await asyncio.gather(*(self._scale.weigh(text, agents) for text in (*asked, *answered)))
         shares = [one.shares(CONTEXT_SHARPNESS) for one in weighed]
         return {agent.name: sum(share[agent.name] for share in shares) / len(shares) for agent in agents}
+
+
+def _as_chosen(agents: Sequence[str], question: str) -> Routing:
+    routes = tuple(Route(agent, 1.0, "Chosen by the client.") for agent in agents)
+    return Routing(routes, tuple(Need(question, agent) for agent in agents))
 
 
 @lru_cache(maxsize=16)

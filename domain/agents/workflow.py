@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 
 from langchain_core.language_models import BaseChatModel
 from langgraph.graph import END, START, StateGraph
-from langgraph.runtime import Runtime
 from langgraph.types import Send
 
 from domain.agents.answering import Answering, ModelError
@@ -14,8 +13,7 @@ from domain.agents.memory import Memory
 from domain.agents.retrieval import Retrieval, RetrievalTask
 from domain.agents.rewriting import Rewriter
 from domain.agents.routing import Router
-from domain.agents.state import Draft, Need, Routing, TurnContext, TurnState
-from domain.model import Route
+from domain.agents.state import Draft, TurnContext, TurnState
 from domain.ports import History, Retriever
 
 
@@ -28,26 +26,10 @@ def build_workflow(
     model_error: ModelError,
 ) -> Callable[[TurnContext], Awaitable[Draft]]:
     """What runs one turn. Deltas go to `TurnContext.recorder`; the draft is returned when all is written."""
-    rewriter, router = Rewriter(retriever), Router(retriever)
-
-    async def rewrite(state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
-        context = runtime.context
-        question = await rewriter.rewrite(context.question.text, state["conversation"], context.agents)
-        return {"standalone_question": question}
-
-    async def route(state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
-        context, standalone = runtime.context, state["standalone_question"]
-        if context.chosen:
-            routing = _as_chosen(context.chosen, standalone)
-        else:
-            routing = await router.route(context.question.text, standalone, state["conversation"], context.agents)
-        context.recorder.route_chosen(routing.routes, standalone)
-        return {"routing": routing}
-
     graph = StateGraph(TurnState, context_schema=TurnContext)
     graph.add_node("recall", Memory(history))
-    graph.add_node("rewrite", rewrite)
-    graph.add_node("route", route)
+    graph.add_node("rewrite", Rewriter(retriever))
+    graph.add_node("route", Router(retriever))
     graph.add_node("retrieve", Retrieval(retriever), input_schema=RetrievalTask)
     graph.add_node("answer", Answering(model, model_name, model_error, catalog))
     graph.add_node("cite", cite)
@@ -71,8 +53,3 @@ def build_workflow(
 def _fan_out(state: TurnState) -> list[Send] | str:
     needs = state["routing"].needs
     return [Send("retrieve", RetrievalTask(need=need)) for need in needs] or "answer"
-
-
-def _as_chosen(agents: tuple[str, ...], question: str) -> Routing:
-    routes = tuple(Route(agent, 1.0, "Chosen by the client.") for agent in agents)
-    return Routing(routes, tuple(Need(question, agent) for agent in agents))
