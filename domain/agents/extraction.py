@@ -29,10 +29,12 @@ NEXT_BEST = 0.8
 """A further sentence is quoted when it is this good beside the best."""
 ALIKE = 0.6
 """Two sentences that share this much of their terms say the same."""
-STEPS_NEAR = 0.6
+STEPS_NEAR = 0.5
 """Steps are taken from a passage whose score is at least this part of the best one's."""
 OWN_BONUS = 0.5
 """What a section counts that holds the need's terms itself, not by its document's title."""
+STEPS_NEAR = 0.5
+"""Steps are taken from a passage whose score is at least this part of the best one's."""
 MOST_SENTENCES = 3
 MOST_STEPS = 9
 
@@ -237,7 +239,7 @@ def _steps(evidence: Evidence, weights: dict[str, float]) -> list[list[Quote]]:
     best, most = None, 0.0
     for rank, passage in enumerate(evidence.passages):
         items = [line for line in passage.chunk.text.splitlines() if _ITEM.match(line)]
-        if len(items) >= 2:
+        if len(items) >= 2 and passage.score >= STEPS_NEAR * evidence.passages[0].score:
             said = _held("\n".join([*passage.chunk.title_path[-1:], *items]))
             fit = sum(weights[t] for t in weights.keys() & said) / sum(weights.values())
             fit += SECTION_BONUS * _section_fit(passage, weights) + STEPS_RANK_BONUS / (1 + rank)

@@ -145,11 +145,9 @@ def test_an_answer_takes_milliseconds() -> None:
 
 
 def test_a_sentence_with_the_amount_beats_one_with_more_of_the_words() -> None:
-    talk = (
-        "Late books",
-        "Late books cost the library trouble. Bring a late book to the desk: the price is $0.20 a day.",
-    )
-    assert "$0.20" in answer(asking(("What do late books cost?", [talk])))
+    talk = ("Desk", "Late hardback books annoy readers. Each day they are charged $0.20 for late hardback books.")
+    text = answer(asking(("What do late hardback books cost readers?", [talk])))
+    assert text == "Each day they are charged $0.20 for late hardback books. [1]"
 
 
 def test_passages_that_share_too_little_with_the_question_do_not_answer_it() -> None:
@@ -159,3 +157,12 @@ def test_passages_that_share_too_little_with_the_question_do_not_answer_it() -> 
 def test_two_needs_do_not_quote_one_sentence_twice() -> None:
     needs = ("How many books can I borrow?", [BORROWING]), ("How long can I borrow books?", [BORROWING])
     assert answer(asking(*needs)) == "A library card lets you borrow 12 books for 4 weeks. [1]"
+
+
+def test_the_steps_that_do_what_is_asked_are_chosen_even_when_others_rank_first() -> None:
+    change = (
+        "Change a password you know",
+        "1. Open Settings.\n2. Enter the password twice.\n\nIts rules are those of a reset.",
+    )
+    reset = ("From the door", "1. Ask the desk to reset the password.\n2. Read the note.")
+    assert answer(asking(("How do I reset my password?", [change, reset]))).startswith("1. Ask the desk to reset")
