@@ -31,10 +31,6 @@ ALIKE = 0.6
 """Two sentences that share this much of their terms say the same."""
 STEPS_NEAR = 0.5
 """Steps are taken from a passage whose score is at least this part of the best one's."""
-OWN_BONUS = 0.5
-"""What a section counts that holds the need's terms itself, not by its document's title."""
-STEPS_NEAR = 0.5
-"""Steps are taken from a passage whose score is at least this part of the best one's."""
 MOST_SENTENCES = 3
 MOST_STEPS = 9
 

@@ -161,7 +161,7 @@ def test_two_needs_do_not_quote_one_sentence_twice() -> None:
 
 def test_the_steps_that_do_what_is_asked_are_chosen_even_when_others_rank_first() -> None:
     change = (
-        "Change a password you know",
+        "By yourself",
         "1. Open Settings.\n2. Enter the password twice.\n\nIts rules are those of a reset.",
     )
     reset = ("From the door", "1. Ask the desk to reset the password.\n2. Read the note.")
