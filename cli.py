@@ -32,7 +32,10 @@ from logs import configure_logs
 from settings import Settings
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Answers questions from your documents, with sources."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Answers questions from your documents, with sources.",
 )
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

@@ -4,9 +4,9 @@ it is given a connection. Either way one process migrates at a time: db/migratio
 import asyncio
 from logging.config import fileConfig
 
+from alembic import context
 from sqlalchemy import Connection
 
-from alembic import context
 from db.engine import parse_url
 from db.migrations import CONNECTION, one_at_a_time, same_type
 from db.tables import Row

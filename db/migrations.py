@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import JSON, Column, Connection, NullPool, text
@@ -20,7 +21,6 @@ from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
-from alembic import command
 from db.engine import open_engine, parse_url
 from db.failures import translated_failures
 from db.revisions import ALEMBIC_INI

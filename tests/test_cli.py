@@ -15,7 +15,13 @@ COMMAND = [sys.executable, "-c", "import cli; cli.main()"]
 
 
 def answerdesk(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(HOUSE), "COLUMNS": "160", "EMBEDDINGS": "off", **variables}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(HOUSE),
+        "COLUMNS": "160",
+        "EMBEDDINGS": "off",
+        **variables,
+    }
     for name in (name for name in os.environ if name.startswith("COV")):
         environment[name] = os.environ[name]
     return subprocess.run(

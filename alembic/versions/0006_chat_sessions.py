@@ -1,9 +1,8 @@
 """Chat sessions."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
-
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 revision = "0006"
 down_revision = "0005"

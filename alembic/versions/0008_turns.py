@@ -1,9 +1,8 @@
 """Turns: one running per chat, and one per client message id."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
-
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 revision = "0008"
 down_revision = "0007"

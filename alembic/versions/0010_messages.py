@@ -1,9 +1,8 @@
 """Messages: one of each role per turn."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
-
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 revision = "0010"
 down_revision = "0009"

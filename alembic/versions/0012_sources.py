@@ -1,9 +1,8 @@
 """What answers were answered from."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
-
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 revision = "0012"
 down_revision = "0011"

@@ -25,10 +25,9 @@ class Numbered:
 
     def __init__(self, evidence: Sequence[Evidence]) -> None:
         self.evidence = tuple(evidence)
-        self.passages: tuple[Passage, ...] = tuple(
-            {passage.chunk.id + "@" + passage.chunk.agent: passage for e in evidence for passage in e.passages}.values()
-        )
-        self._numbers = {(p.chunk.agent, p.chunk.id): n for n, p in enumerate(self.passages, 1)}
+        found = {(p.chunk.agent, p.chunk.id): p for one in evidence for p in one.passages}
+        self.passages: tuple[Passage, ...] = tuple(found.values())
+        self._numbers = {key: number for number, key in enumerate(found, 1)}
 
     def number(self, passage: Passage) -> int:
         return self._numbers[passage.chunk.agent, passage.chunk.id]
@@ -39,13 +38,11 @@ def answer_messages(
 ) -> list[BaseMessage]:
     """System rules, the conversation, then the question with its passages."""
     about = "\n".join(f"- {agent.title}: {agent.description} {agent.prompt}".rstrip() for agent in agents)
-    messages: list[BaseMessage] = [SystemMessage(f"{_RULES}\n\nYou speak for:\n{about}")]
-    for line in conversation.lines:
-        messages.append(HumanMessage(line.text) if line.role is Role.USER else AIMessage(line.text))
+    said = (HumanMessage(it.text) if it.role is Role.USER else AIMessage(it.text) for it in conversation.lines)
     quoted = "\n\n".join(_quoted(number, passage) for number, passage in enumerate(numbered.passages, 1))
     content = f"Passages:\n\n{quoted or '(none)'}\n\nQuestion: {question}"
-    messages.append(HumanMessage(content, additional_kwargs={EVIDENCE: numbered}))
-    return messages
+    asked = HumanMessage(content, additional_kwargs={EVIDENCE: numbered})
+    return [SystemMessage(f"{_RULES}\n\nYou speak for:\n{about}"), *said, asked]
 
 
 def _quoted(number: int, passage: Passage) -> str:

@@ -10,11 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, inspect
 
-from alembic import command
 from db.migrations import config, one_at_a_time, upgrade
 from db.revisions import ALEMBIC_INI
 from tests.databases import run
