@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     database_pool_size: int = Field(10, ge=1, le=200)
     redis_url: SecretStr | None = None
+    redis_prefix: str = Field("answerdesk", min_length=1)
 
     # tokens
     jwt_secret_key: SecretStr | None = None
@@ -90,6 +91,13 @@ class Settings(BaseSettings):
             raise ValueError(f"a secret must have at least {MIN_SECRET_BYTES} bytes")
         return value
 
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("REDIS_URL must begin with redis://, rediss:// or unix://")
+        return value
+
     @model_validator(mode="after")
     def _nothing_by_halves(self) -> "Settings":
         """Half-configured services are named, never silently replaced."""
@@ -107,10 +115,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 "the OpenAI-compatible server is half configured: OPENAI_BASE_URL or OPENAI_API_KEY is missing"
             )
-        if self.workers > 1:
+        if self.workers > 1 and self.redis_url is None:
             raise ValueError(
-                f"WORKERS={self.workers} cannot run: several workers need a turn log that they share, and the only one "
-                "there is yet is kept in memory"
+                f"WORKERS={self.workers} cannot run without REDIS_URL: several workers need a turn log that they share, "
+                "and without Redis it is kept in one process's memory"
             )
         return self
 

@@ -8,26 +8,43 @@ from domain.events import TERMINAL, TurnEvent
 from domain.ports import LogReader, TurnLog
 
 
-class _Log:
-    """One turn's events. The event with seq n stands at index n - 1."""
+class TurnEvents:
+    """One turn's events in memory. The event with seq n stands at index n - 1."""
 
     __slots__ = ("closed", "error", "events", "readers")
 
     def __init__(self) -> None:
         self.events: list[TurnEvent] = []
-        self.readers: set[_Reader] = set()
+        self.readers: set[TurnEventsReader] = set()
         self.closed = False
         self.error: DeskError | None = None
 
+    def append(self, event: TurnEvent) -> None:
+        """Raises ValueError for an event out of its order."""
+        if event.seq != len(self.events) + 1:
+            raise ValueError(f"turn {event.turn_id}: event {event.seq} follows event {len(self.events)}")
+        self.events.append(event)
+        if isinstance(event, TERMINAL):
+            self.closed = True
+        self.wake()
+
+    def fail(self, error: DeskError) -> None:
+        """What its readers get after the events that are there."""
+        self.error = error
+        self.wake()
+
     def wake(self) -> None:
+        """Lets those who wait look again."""
         for reader in self.readers:
             reader.wake()
 
 
-class _Reader(LogReader):
+class TurnEventsReader(LogReader):
+    """Reads the events with seq > `after`, at its own pace."""
+
     __slots__ = ("_cursor", "_error", "_log", "_waiter")
 
-    def __init__(self, log: _Log, after: int) -> None:
+    def __init__(self, log: TurnEvents, after: int) -> None:
         self._log = log
         self._cursor = after
         self._waiter: asyncio.Future[None] | None = None
@@ -70,31 +87,26 @@ class MemoryTurnLog(TurnLog):
 
     def __init__(self, linger: float = 60) -> None:
         self._linger = linger
-        self._logs: dict[int, _Log] = {}
+        self._logs: dict[int, TurnEvents] = {}
         self._timers: set[asyncio.TimerHandle] = set()
 
     async def open(self, turn_id: int) -> None:
-        self._logs[turn_id] = _Log()
+        self._logs[turn_id] = TurnEvents()
 
     def append(self, turn_id: int, event: TurnEvent) -> None:
         log = self._logs[turn_id]
-        if event.seq != len(log.events) + 1:
-            raise ValueError(f"turn {turn_id}: event {event.seq} follows event {len(log.events)}")
-        log.events.append(event)
-        if isinstance(event, TERMINAL):
-            log.closed = True
+        log.append(event)
+        if log.closed:
             self._forget_later(turn_id)
-        log.wake()
 
     def drop(self, turn_id: int, error: DeskError) -> None:
         log = self._logs.pop(turn_id, None)
         if log is not None:
-            log.error = error
-            log.wake()
+            log.fail(error)
 
-    def reader(self, turn_id: int, after: int) -> LogReader | None:
+    def reader(self, turn_id: int, after: int) -> TurnEventsReader | None:
         log = self._logs.get(turn_id)
-        return None if log is None else _Reader(log, after)
+        return None if log is None else TurnEventsReader(log, after)
 
     async def close(self) -> None:
         for timer in self._timers:

@@ -37,19 +37,26 @@ DEFAULTS = {
 
 
 @contextmanager
-def live_server(env: Mapping[str, str] | None = None, *, tracebacks: bool = False) -> Iterator[str]:
-    """The base URL of a server that is ready. `tracebacks` says that its log may hold some."""
+def live_server(
+    env: Mapping[str, str] | None = None, *, tracebacks: bool = False, by_command: bool = False
+) -> Iterator[str]:
+    """The base URL of a server that is ready. `tracebacks` says that its log may hold some; `by_command` starts it by
+    `answerdesk serve`, with its workers. Servers that are given one DATA_DIR share what is in it."""
     with TemporaryDirectory(prefix="answerdesk-live-") as folder:
         log = Path(folder) / "server.log"
         variables = _environment(Path(folder), env or {})
         _run(["-c", "import cli; cli.main()", "migrate"], variables, folder)
         port = _free_port()
+        uvicorn = ["-m", "uvicorn", "server:app", "--app-dir", str(HOUSE), "--port", str(port),
+                   "--ws", "websockets-sansio", "--no-access-log", "--timeout-graceful-shutdown", "5"]  # fmt: skip
         with log.open("w") as out:
             server = subprocess.Popen(
-                [sys.executable, "-m", "uvicorn", "server:app", "--app-dir", str(HOUSE), "--port", str(port),
-                 "--ws", "websockets-sansio", "--no-access-log", "--timeout-graceful-shutdown", "5"],
-                cwd=folder, env=variables, stdout=out, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                [sys.executable, *(["-c", "import cli; cli.main()", "serve"] if by_command else uvicorn)],
+                cwd=folder,
+                env={**variables, "PORT": str(port)},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
         url = f"http://127.0.0.1:{port}"
         try:
             _wait_until_ready(url, server, log)

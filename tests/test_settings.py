@@ -58,7 +58,8 @@ def test_both_spellings_of_the_endpoint_are_read(monkeypatch: pytest.MonkeyPatch
         ({"OPENAI_BASE_URL": "http://x/v1"}, "OPENAI_MODEL is missing"),
         ({"OPENAI_MODEL": "m"}, "OPENAI_BASE_URL or OPENAI_API_KEY is missing"),
         ({"JWT_SECRET_KEY": "short"}, "at least 32 bytes"),
-        ({"WORKERS": "4"}, "several workers need a turn log that they share"),
+        ({"WORKERS": "4"}, "WORKERS=4 cannot run without REDIS_URL: several workers need a turn log that they share"),
+        ({"REDIS_URL": "127.0.0.1:6379"}, "REDIS_URL must begin with redis://, rediss:// or unix://"),
         ({"JWT_ALGORITHM": "none"}, "string should match"),
     ],
 )
@@ -67,6 +68,12 @@ def test_what_cannot_work_is_refused(
 ) -> None:
     with pytest.raises(ValidationError, match=f"(?i){complaint}"):
         settings(monkeypatch, **variables)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "unix"])
+def test_several_workers_run_with_redis(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    made = settings(monkeypatch, WORKERS="4", REDIS_URL=f"{scheme}://redis.example:6379/0")
+    assert (made.workers, made.redis_prefix) == (4, "answerdesk")
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,25 +1,71 @@
-"""The suite of the TurnLog port, run over every implementation."""
+"""The suite of the TurnLog port, run over every implementation.
+
+Where a log is shared by processes, one that did not write a turn follows it too: `redis, elsewhere` writes with one
+log and reads with another that has only Redis in common with it.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
+from redis.asyncio import Redis
 
 from domain.errors import NotFound, Unauthenticated
 from domain.events import AnswerDelta, TurnCompleted, TurnEvent
 from domain.model import Message, Role
 from domain.ports import LogReader, TurnLog
 from providers.memory_log import MemoryTurnLog
+from providers.redis_log import RedisTurnLog
+from tests.redis_servers import redis_prefix
 
 TURN = 7
+LINGER = 0.3
 
 
-@pytest.fixture(params=["memory"])
-async def log(request: pytest.FixtureRequest) -> AsyncIterator[TurnLog]:
-    made = MemoryTurnLog(linger=0.05)
-    yield made
-    await made.close()
+@dataclass(frozen=True)
+class Log:
+    """Where a test writes, where it reads, and how it waits until the reading side could see event `seq`."""
+
+    writes: TurnLog
+    reads: TurnLog
+    shown: Callable[[int], Awaitable[None]]
+
+    async def begin(self) -> None:
+        """Opens the turn with its first event."""
+        await self.writes.open(TURN)
+        self.writes.append(TURN, delta(1))
+        await self.shown(1)
+
+
+@pytest.fixture(params=["memory", "redis", "redis, elsewhere"])
+async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
+    if request.param == "memory":
+        memory = MemoryTurnLog(LINGER)
+        yield Log(memory, memory, _at_once)
+        await memory.close()
+        return
+    with redis_prefix() as (url, prefix):
+        here = RedisTurnLog(url, prefix, LINGER)
+        elsewhere = RedisTurnLog(url, prefix, LINGER)
+        async with Redis.from_url(url) as redis:
+
+            async def in_redis(seq: int) -> None:
+                async with asyncio.timeout(5):
+                    while not await redis.xrange(f"{prefix}:turn:{TURN}", min=f"{seq}-0", count=1):
+                        await asyncio.sleep(0.01)
+
+            if request.param == "redis":
+                yield Log(here, here, _at_once)
+            else:
+                yield Log(here, elsewhere, in_redis)
+        await elsewhere.close()
+        await here.close()
+
+
+async def _at_once(seq: int) -> None:
+    pass
 
 
 def delta(seq: int) -> AnswerDelta:
@@ -31,8 +77,8 @@ def completed(seq: int) -> TurnCompleted:
     return TurnCompleted(seq, TURN, answer)
 
 
-def follower(log: TurnLog, after: int = 0) -> LogReader:
-    reader = log.reader(TURN, after)
+def follower(log: Log, after: int = 0) -> LogReader:
+    reader = log.reads.reader(TURN, after)
     assert reader is not None
     return reader
 
@@ -44,79 +90,92 @@ async def everything(reader: LogReader) -> list[TurnEvent]:
     return events
 
 
-async def test_every_follower_sees_every_event_once_and_in_order(log: TurnLog) -> None:
-    await log.open(TURN)
+async def holds(log: Log, turn_id: int) -> bool:
+    reader = log.reads.reader(turn_id, 0)
+    try:
+        return reader is not None and bool(await reader.read())
+    except NotFound:
+        return False
+
+
+async def test_every_follower_sees_every_event_once_and_in_order(log: Log) -> None:
+    await log.begin()
     followers = [asyncio.create_task(everything(follower(log))) for _ in range(5)]
-    for seq in range(1, 200):
-        log.append(TURN, delta(seq))
+    for seq in range(2, 200):
+        log.writes.append(TURN, delta(seq))
         if seq % 7 == 0:
             await asyncio.sleep(0)
+        if seq % 50 == 0:
+            await log.shown(seq)
     late = asyncio.create_task(everything(follower(log)))
-    log.append(TURN, completed(200))
+    last = completed(200)
+    log.writes.append(TURN, last)
     for seen in await asyncio.gather(*followers, late):
-        assert [event.seq for event in seen] == list(range(1, 201))
+        assert seen == [*(delta(seq) for seq in range(1, 200)), last]
 
 
-async def test_a_cursor_skips_what_was_seen(log: TurnLog) -> None:
-    await log.open(TURN)
-    for seq in (1, 2, 3):
-        log.append(TURN, delta(seq))
-    log.append(TURN, completed(4))
+async def test_a_cursor_skips_what_was_seen(log: Log) -> None:
+    await log.begin()
+    log.writes.append(TURN, delta(2))
+    log.writes.append(TURN, delta(3))
+    log.writes.append(TURN, completed(4))
+    await log.shown(4)
     assert [event.seq for event in await everything(follower(log, after=2))] == [3, 4]
     assert await everything(follower(log, after=4)) == []
 
 
-async def test_a_cursor_ahead_of_the_log_waits_for_its_place(log: TurnLog) -> None:
-    await log.open(TURN)
-    log.append(TURN, delta(1))
+async def test_a_cursor_ahead_of_the_log_waits_for_its_place(log: Log) -> None:
+    await log.begin()
     ahead = asyncio.create_task(everything(follower(log, after=2)))
     await asyncio.sleep(0)
-    log.append(TURN, delta(2))
-    log.append(TURN, delta(3))
-    log.append(TURN, completed(4))
+    log.writes.append(TURN, delta(2))
+    await log.shown(2)
+    log.writes.append(TURN, delta(3))
+    log.writes.append(TURN, completed(4))
     assert [event.seq for event in await ahead] == [3, 4]
 
 
-async def test_a_gap_is_refused(log: TurnLog) -> None:
-    await log.open(TURN)
-    log.append(TURN, delta(1))
+async def test_a_gap_is_refused(log: Log) -> None:
+    await log.begin()
     with pytest.raises(ValueError, match="event 3 follows event 1"):
-        log.append(TURN, delta(3))
+        log.writes.append(TURN, delta(3))
 
 
-async def test_an_interrupted_follower_ends_alone(log: TurnLog) -> None:
-    await log.open(TURN)
-    first, second = follower(log), follower(log)
+async def test_an_interrupted_follower_ends_alone(log: Log) -> None:
+    await log.begin()
+    first, second = follower(log, after=1), follower(log, after=1)
     waiting, staying = asyncio.create_task(first.read()), asyncio.create_task(everything(second))
     await asyncio.sleep(0)
     first.interrupt(Unauthenticated("gone"))
     with pytest.raises(Unauthenticated, match="gone"):
         await waiting
-    log.append(TURN, completed(1))
-    assert [event.seq for event in await staying] == [1]
+    log.writes.append(TURN, completed(2))
+    assert [event.seq for event in await staying] == [2]
 
 
-async def test_dropping_a_turn_tells_its_followers_after_what_they_had_to_read(log: TurnLog) -> None:
-    await log.open(TURN)
-    log.append(TURN, delta(1))
-    reader = follower(log)
-    log.drop(TURN, NotFound("deleted"))
+async def test_dropping_a_turn_tells_its_followers_after_what_they_had_to_read(log: Log) -> None:
+    await log.begin()
+    reader, late = follower(log), follower(log)
     assert [event.seq for event in await reader.read()] == [1]
-    with pytest.raises(NotFound, match="deleted"):
-        await reader.read()
-    assert log.reader(TURN, 0) is None
+    log.writes.drop(TURN, NotFound("deleted"))
+    assert [event.seq for event in await late.read()] == [1]
+    for ended in (reader, late):
+        with pytest.raises(NotFound):
+            await ended.read()
+    assert not await holds(log, TURN)
 
 
-async def test_an_ended_turn_is_forgotten_after_a_while_but_not_under_its_readers(log: TurnLog) -> None:
-    await log.open(TURN)
-    log.append(TURN, delta(1))
-    log.append(TURN, completed(2))
+async def test_an_ended_turn_is_forgotten_after_a_while_but_not_under_its_readers(log: Log) -> None:
+    await log.begin()
     slow = follower(log)
+    log.writes.append(TURN, completed(2))
+    await log.shown(2)
+    assert await holds(log, TURN)
     async with asyncio.timeout(5):
-        while log.reader(TURN, 0) is not None:
+        while await holds(log, TURN):
             await asyncio.sleep(0.01)
     assert [event.seq for event in await everything(slow)] == [1, 2]
 
 
-async def test_an_unknown_turn_has_no_reader(log: TurnLog) -> None:
-    assert log.reader(999, 0) is None
+async def test_an_unknown_turn_is_not_held(log: Log) -> None:
+    assert not await holds(log, 999)
