@@ -13,6 +13,7 @@ from graph.accounts import AccountMutation, AccountQuery, User
 from graph.agents import AgentQuery
 from graph.chats import ChatMutation, ChatQuery, ChatSession
 from graph.context import Info
+from graph.deltas import DeltaExecutor
 from graph.documents import KeptDocuments
 from graph.events import EVENT_TYPES, Subscription
 from graph.ids import CHAT_SESSION, MESSAGE, SOURCE, TURN, USER, decode_id
@@ -52,6 +53,7 @@ def create_schema() -> DeskSchema:
         Subscription,
         types=EVENT_TYPES,
         extensions=[KeptDocuments],
+        execution_context_class=DeltaExecutor,
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
     )
 
