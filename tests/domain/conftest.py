@@ -8,6 +8,9 @@ from hypothesis import settings
 
 from db.engine import Database, open_engine
 from db.tables import Row
+from tests.domain.turn_desk import open_desk
+
+__all__ = ["database", "open_desk"]
 
 # A busy machine is slow, not wrong.
 settings.register_profile("no-deadline", deadline=None)

@@ -1,19 +1,13 @@
 """Turns over a real store, log and signals, with a workflow that a test writes: what is claimed, followed and kept."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from db.accounts import SqlAccountStore
-from db.chats import SqlChatStore
 from db.engine import Database
-from db.messages import SqlMessageStore
-from db.turns import SqlTurnStore
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.state import Draft, TurnContext
 from domain.errors import (
@@ -27,8 +21,8 @@ from domain.errors import (
     RateLimited,
     Unauthenticated,
 )
-from domain.events import AnswerDelta, TurnCompleted, TurnEnded, TurnEvent
-from domain.model import ChatSession, Route, Source, Span, TurnStatus, Usage, Viewer
+from domain.events import AnswerDelta, TurnCompleted, TurnEnded
+from domain.model import Span, TurnStatus, Usage, Viewer
 from domain.pages import PageRequest
 from domain.ports import LoginsEnded
 from domain.runner import TurnLimits, TurnRunner
@@ -37,75 +31,7 @@ from domain.turns import Turns
 from providers.memory_log import MemoryTurnLog
 from providers.memory_signals import MemorySignals
 from providers.rate_limits import WindowRateLimiter
-
-Workflow = Callable[[TurnContext], Awaitable[Draft]]
-
-
-@dataclass
-class Desk:
-    turns: Turns
-    runner: TurnRunner
-    store: SqlTurnStore
-    messages: SqlMessageStore
-    chats: SqlChatStore
-    log: MemoryTurnLog
-    signals: MemorySignals
-    viewer: Viewer
-    chat: ChatSession
-
-    async def follow(self, turn_id: int, after: int = 0) -> list[TurnEvent]:
-        async with aclosing(self.turns.follow(self.viewer, turn_id, after)) as batches:
-            return [event async for batch in batches for event in batch]
-
-
-@pytest.fixture
-async def open_desk(database: Database, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Desk]]]:
-    opened: list[Desk] = []
-
-    async def make(workflow: Workflow, limits: TurnLimits = TurnLimits(), sends: str = "1000/minute") -> Desk:
-        signals, log, store = MemorySignals(), MemoryTurnLog(linger=0), SqlTurnStore(database)
-        runner = TurnRunner(workflow, store, log, signals, limits)
-        catalog = AgentCatalog((Agent("help", "Help", "", tmp_path), Agent("secret", "S", "", tmp_path, "", ("ann",))))
-        limiter = WindowRateLimiter({"send": sends})
-        turns = Turns(store, log, signals, runner, catalog, OpenStreams(signals), limiter)
-        user = await SqlAccountStore(database).create_user(f"user{len(opened)}", f"u{len(opened)}@x.test", "-")
-        viewer = Viewer(user.id, user.username, "login", datetime.now(UTC) + timedelta(hours=1))
-        chats = SqlChatStore(database)
-        chat = await chats.create_chat(user.id, "New chat")
-        desk = Desk(turns, runner, store, SqlMessageStore(database), chats, log, signals, viewer, chat)
-        opened.append(desk)
-        return desk
-
-    yield make
-    for desk in opened:
-        await desk.runner.close()
-        await desk.log.close()
-
-
-async def answers(context: TurnContext) -> Draft:
-    """A workflow that routes, cites one source and says a sentence in pieces."""
-    source = Source(context.answer.id, 1, "help", "doc", "Title", None, "…", 1.0)
-    context.recorder.route_chosen((Route("help", 0.9, "because"),), "standalone?")
-    context.recorder.sources_found((source,))
-    for piece in ("It ", "is ", "so 🙂. ", "[1]"):
-        context.recorder.delta(piece)
-        await asyncio.sleep(0)
-    done = Source(context.answer.id, 1, "help", "doc", "Title", None, "…", 1.0, (Span(0, 10),))
-    return Draft("It is so 🙂. [1]", (done,), Usage(3, 4), "scripted")
-
-
-class Gate:
-    """A workflow that writes a word, then waits until it is let through."""
-
-    def __init__(self) -> None:
-        self.writing, self.opened = asyncio.Event(), asyncio.Event()
-
-    async def __call__(self, context: TurnContext) -> Draft:
-        context.recorder.delta("Begun")
-        self.writing.set()
-        await self.opened.wait()
-        context.recorder.delta(" and done")
-        return Draft("Begun and done")
+from tests.domain.turn_desk import Desk, Gate, answers
 
 
 async def test_a_turn_is_followed_stored_and_replayed_alike(open_desk: Callable[..., Awaitable[Desk]]) -> None:
