@@ -9,8 +9,8 @@ import re
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
-from providers.direct_answers import DirectAzureChatOpenAI
 from providers.openai import PATIENCE, completions_model, connection
+from providers.whole_answers import WholeAzureChatOpenAI
 from settings import Settings
 
 _DATED = re.compile(r"(\d{4}-\d{2})-\d{2}(-preview)?")
@@ -41,7 +41,7 @@ def azure_openai_model(settings: Settings, *, patience: float = PATIENCE) -> Bas
 def _dated_model(
     endpoint: str, deployment: str, key: SecretStr, version: str, patience: float, *, usage: bool
 ) -> BaseChatModel:
-    return DirectAzureChatOpenAI(
+    return WholeAzureChatOpenAI(
         azure_endpoint=endpoint,
         azure_deployment=deployment,
         api_version=version,

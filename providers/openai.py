@@ -8,7 +8,7 @@ from langchain_core.language_models import BaseChatModel
 from openai import DefaultAioHttpClient
 from pydantic import SecretStr
 
-from providers.direct_answers import DirectChatOpenAI
+from providers.whole_answers import WholeChatOpenAI
 from settings import Settings
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -33,7 +33,7 @@ def completions_model(
     base_url: str, model: str, key: SecretStr, *, patience: float, query: Mapping[str, str] | None = None
 ) -> BaseChatModel:
     """`base_url` ends before `/chat/completions`; `query` goes with every request."""
-    return DirectChatOpenAI(
+    return WholeChatOpenAI(
         base_url=base_url,
         model=model,
         api_key=key,

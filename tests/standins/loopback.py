@@ -29,7 +29,6 @@ class Exchange:
     headers: dict[str, str]
     body: Any
     sent: list[Any] = field(default_factory=list)
-    client: tuple[str, int] | None = None
     status: int | None = None
     aborted: bool = False
     ended: threading.Event = field(default_factory=threading.Event)
@@ -63,11 +62,7 @@ class Reply:
         if not isinstance(data, str):
             self.exchange.sent.append(data)
             data = json.dumps(data, separators=(",", ":"))
-        await self.part(f"data: {data}\n\n".encode())
-
-    async def part(self, data: bytes) -> None:
-        """Part of the body, whatever it holds."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        await self._send({"type": "http.response.body", "body": f"data: {data}\n\n".encode(), "more_body": True})
 
     async def end(self) -> None:
         await self._finish(b"")
@@ -190,7 +185,6 @@ class LoopbackServer:
             query=dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True)),
             headers={name.decode(): value.decode() for name, value in scope["headers"]},
             body=json.loads(body) if body else None,
-            client=scope["client"],
         )
         with self._changed:
             self.requests.append(exchange)
