@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Protocol, cast, runtime_checkable
+from typing import cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langgraph.runtime import Runtime
 
 from domain.agents.catalog import Agent, AgentCatalog
@@ -18,15 +18,6 @@ from domain.model import Usage
 
 ModelError = Callable[[Exception], DeskError | None]
 """A provider's reading of its own exceptions; None for one that is not the provider's."""
-
-
-@runtime_checkable
-class DirectModel(Protocol):
-    """A model that can write an answer's text straight to a sink, as it comes from the network."""
-
-    async def write(self, messages: Sequence[BaseMessage], sink: Callable[[str], None]) -> AIMessage:
-        """The whole message, once all of its text has gone to `sink`."""
-        ...
 
 
 class Answering:
@@ -88,9 +79,6 @@ async def _write(
     model: BaseChatModel, messages: list[BaseMessage], sink: Callable[[str], None]
 ) -> tuple[Usage, str | None]:
     """Sinks the answer's text as it comes; returns what it cost and why it ended, as far as the model says."""
-    if isinstance(model, DirectModel):
-        message = await model.write(messages, sink)
-        return _used(message) or Usage(0, 0), message.response_metadata.get("finish_reason")
     usage, finished = Usage(0, 0), None
     async with aclosing(_stream(model, messages)) as chunks:
         async for chunk in chunks:
@@ -105,6 +93,6 @@ def _stream(model: BaseChatModel, messages: list[BaseMessage]) -> AsyncGenerator
     return cast(AsyncGenerator[AIMessageChunk, None], model.astream(messages))
 
 
-def _used(message: AIMessage) -> Usage | None:
+def _used(message: AIMessageChunk) -> Usage | None:
     cost = message.usage_metadata
     return None if cost is None else Usage(cost["input_tokens"], cost["output_tokens"])
