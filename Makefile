@@ -28,6 +28,9 @@ test: $(VENV)/.dev tests/clients/node_modules/.installed  ## Run the whole test 
 bench: $(VENV)/.dev  ## What a streamed token costs, beside pass-through and the textbook stack (two or three minutes)
 	@$(BIN)/python -m bench.tokens $(BENCH_ARGS)
 
+soak: $(VENV)/.dev  ## Kill workers, cut connections, and prove that turns lose nothing (SOAK_ARGS="--minutes 30 --database sqlite")
+	@$(BIN)/python -m soak $(SOAK_ARGS)
+
 check: $(VENV)/.dev  ## Format, lint, types, layers, drift of schema and migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -64,7 +67,7 @@ compile = $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 -
 clean:  ## Remove what was built; the data folder stays
 	rm -rf $(VENV) tests/clients/node_modules build *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help run ask test bench check fix schema migrate ingest embeddings lock clean
+.PHONY: help run ask test bench soak check fix schema migrate ingest embeddings lock clean
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Answerdesk needs Python 3.11 or newer, this is " + sys.version.split()[0])'

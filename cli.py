@@ -21,6 +21,7 @@ import server
 from db.migrations import upgrade
 from db.revisions import NotMigratedError
 from domain.agents.catalog import AgentCatalog
+from domain.agents.patience import Patience
 from domain.agents.state import Draft, TurnContext
 from domain.agents.workflow import build_workflow
 from domain.errors import DeskError
@@ -39,8 +40,6 @@ app = typer.Typer(
 )
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
-
-SHUTDOWN_SECONDS = 10
 
 
 def main() -> None:
@@ -74,7 +73,6 @@ def serve() -> None:
         access_log=False,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         server_header=False,
     )
 
@@ -193,7 +191,8 @@ async def _ask(settings: Settings, question: str) -> None:
         if not settings.azure_search_endpoint:
             await server.ingest(settings, catalog, retriever, None)
         model = server.choose_model(settings)
-        workflow = build_workflow(_NoHistory(), retriever, catalog, model.chat, model.name, model.error)
+        patience = Patience(settings.turn_first_token_seconds, settings.turn_silence_seconds)
+        workflow = build_workflow(_NoHistory(), retriever, catalog, model.chat, model.name, model.error, patience)
         now = datetime.now(UTC)
         asked = Message(1, 1, 1, Role.USER, question, now)
         answer = Message(2, 1, 1, Role.ASSISTANT, "", now)

@@ -6,7 +6,7 @@ importing this module has no effects.
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,30 +15,34 @@ from typing import Any
 import structlog
 from langchain_core.language_models import BaseChatModel
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 
 from db.accounts import SqlAccountStore
 from db.chats import SqlChatStore
 from db.engine import Database
 from db.logins import SqlLoginStore
 from db.messages import SqlMessageStore
+from db.queue import SqlQueueStore
 from db.turns import SqlTurnStore
 from domain.accounts import Accounts
 from domain.agents.answering import ModelError
 from domain.agents.catalog import AgentCatalog
+from domain.agents.patience import Patience
 from domain.agents.workflow import build_workflow
 from domain.chats import Chats
 from domain.errors import DeskError
+from domain.followers import Followers
 from domain.ingestion import Ingestion
-from domain.ports import RateLimiter, Retriever, Signals, TurnLog
+from domain.ports import RateLimiter, Retriever, Signals
+from domain.queue import TurnQueue
 from domain.runner import TurnLimits, TurnRunner
 from domain.services import Services
 from domain.streams import OpenStreams
 from domain.tokens import Tokens
 from domain.turns import Turns
+from drain import Deadlines, Drain
 from graph.view import create_graphql
+from health import Checked, health_routes
 from logs import configure_logs
 from providers.azure_openai import azure_openai_model
 from providers.azure_search import AzureSearch
@@ -82,7 +86,7 @@ class Desk:
     model: Model
     database: Database
     runner: TurnRunner
-    turn_log: str
+    turn_log: MemoryTurnLog | RedisTurnLog
 
     @property
     def choices(self) -> dict[str, str]:
@@ -91,8 +95,17 @@ class Desk:
             "model": self.model.name,
             "search": self.retriever.name,
             "database": self.database.name,
-            "turn_log": self.turn_log,
+            "turn_log": self.turn_log.name,
         }
+
+    @property
+    def parts(self) -> Mapping[str, Checked]:
+        shared = {"redis": self.turn_log} if isinstance(self.turn_log, RedisTurnLog) else {}
+        return {"database": self.database, "search": self.retriever, **shared}
+
+    @property
+    def draining(self) -> bool:
+        return self.runner.draining
 
 
 def choose_model(settings: Settings) -> Model:
@@ -143,12 +156,12 @@ async def _open_limiter(settings: Settings) -> AsyncIterator[RateLimiter]:
 
 
 @asynccontextmanager
-async def _open_log(settings: Settings) -> AsyncIterator[tuple[TurnLog, Signals, str]]:
-    """The turn log, the signals, and what they are called: in Redis where there is one, else in this process."""
+async def _open_log(settings: Settings) -> AsyncIterator[tuple[MemoryTurnLog | RedisTurnLog, Signals]]:
+    """The turn log and the signals: in Redis where there is one, else in this process."""
     if settings.redis_url is None:
         memory = MemoryTurnLog(settings.turn_log_linger_seconds)
         try:
-            yield memory, MemorySignals(), "memory (one process)"
+            yield memory, MemorySignals()
         finally:
             await memory.close()
         return
@@ -157,7 +170,7 @@ async def _open_log(settings: Settings) -> AsyncIterator[tuple[TurnLog, Signals,
     signals = RedisSignals(url, prefix)
     await signals.start()
     try:
-        yield log, signals, log.name
+        yield log, signals
     finally:
         await signals.close()
         await log.close()
@@ -181,7 +194,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
         stack.push_async_callback(model.close)
         hasher = Argon2Hasher()
         stack.callback(hasher.close)
-        log, signals, log_name = await stack.enter_async_context(_open_log(settings))
+        log, signals = await stack.enter_async_context(_open_log(settings))
         limiter = await stack.enter_async_context(_open_limiter(settings))
         turn_store, messages = SqlTurnStore(database), SqlMessageStore(database)
         limits = TurnLimits(
@@ -189,16 +202,24 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             timedelta(seconds=settings.turn_lease_seconds),
             timedelta(seconds=settings.turn_deadline_seconds),
             settings.max_answer_characters,
+            settings.max_waiting_turns,
         )
-        workflow = build_workflow(messages, retriever, catalog, model.chat, model.name, model.error)
+        patience = Patience(settings.turn_first_token_seconds, settings.turn_silence_seconds)
+        workflow = build_workflow(messages, retriever, catalog, model.chat, model.name, model.error, patience)
         runner = TurnRunner(workflow, turn_store, log, signals, limits)
-        stack.push_async_callback(runner.close)
+        stack.push_async_callback(runner.close, Deadlines.of(settings.shutdown_seconds).step)
         streams = OpenStreams(signals)
-        turns = Turns(turn_store, log, signals, runner, catalog, streams, limiter)
+        queue = TurnQueue(SqlQueueStore(database), log, runner, catalog)
+        stack.push_async_callback(queue.close)
+        followers = Followers(turn_store, log, streams)
+        turns = Turns(turn_store, followers, signals, runner, queue, catalog, limiter)
         tokens = Tokens(token_secrets(settings), settings.jwt_algorithm, settings.jwt_access_token_expire_minutes)
+        logins = SqlLoginStore(database)
+        if settings.redis_url is not None:  # others end logins too, and cannot say so while Redis is away
+            stack.push_async_callback(_end, asyncio.create_task(streams.look_for_ended(logins)))
         accounts = Accounts(
             SqlAccountStore(database),
-            SqlLoginStore(database),
+            logins,
             hasher,
             limiter,
             signals,
@@ -207,17 +228,15 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
         )
         chats = Chats(SqlChatStore(database), messages, turns.stop)
         services = Services(accounts, chats, turns, catalog, streams)
-        stack.push_async_callback(_end, asyncio.create_task(_sweep(turn_store, limits.lease)))
-        yield Desk(settings, services, retriever, model, database, runner, log_name)
+        stack.push_async_callback(_end, asyncio.create_task(_sweep(queue, limits.lease)))
+        yield Desk(settings, services, retriever, model, database, runner, log)
 
 
-async def _sweep(store: SqlTurnStore, lease: timedelta) -> None:
-    """Ends the turns of workers that died, for as long as this one lives."""
+async def _sweep(queue: TurnQueue, lease: timedelta) -> None:
+    """Ends the turns of workers that died, and takes up those that waited there, for as long as this one lives."""
     while True:
         try:
-            interrupted = await store.interrupt_expired()
-            if interrupted:
-                _log.warning("turns_interrupted", turn_ids=interrupted)
+            await queue.take_up()
         except DeskError as failure:
             _log.warning("sweep_failed", code=failure.code)
         await asyncio.sleep(lease.total_seconds() / 2)
@@ -246,49 +265,19 @@ def create_app(settings: Settings) -> Starlette:
             gc.freeze()
             gc.set_threshold(20_000, 20, 100)
             _log.info("ready", **desk.choices)
-            yield
+            deadlines = Deadlines.of(settings.shutdown_seconds)
+            with Drain(desk.runner, desk.services.streams, deadlines).before_signals():
+                yield
 
     app = Starlette(
         routes=[
-            Route("/", _welcome),
-            Route("/healthz", _healthz),
-            Route("/readyz", _readyz),
+            *health_routes(lambda: app.state.desk),
             Mount("/api/v1", rest),
             *graphql.routes,
         ],
         lifespan=lifespan,
     )
     return app
-
-
-async def _welcome(request: Request) -> Response:
-    base = str(request.base_url).rstrip("/")
-    return JSONResponse(
-        {
-            "name": "Answerdesk",
-            "graphql": f"{base}/graphql",
-            "rest": f"{base}/api/v1",
-            "rest_docs": f"{base}/api/v1/docs",
-            "ready": f"{base}/readyz",
-        }
-    )
-
-
-async def _healthz(request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
-
-
-async def _readyz(request: Request) -> Response:
-    """200 when a question could be answered now; 503 names what is missing. The model is not called."""
-    desk: Desk = request.app.state.desk
-    failed: dict[str, str] = {}
-    for part, check in (("database", desk.database.check), ("search", desk.retriever.check)):
-        try:
-            await check()
-        except DeskError as failure:
-            failed[part] = failure.message
-    body: dict[str, Any] = {"status": "unavailable" if failed else "ready", **desk.choices}
-    return JSONResponse({**body, "failed": failed} if failed else body, 503 if failed else 200)
 
 
 def __getattr__(name: str) -> Any:

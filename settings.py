@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8001, ge=0, le=65535)
     workers: int = Field(1, ge=1, le=256)
+    shutdown_seconds: float = Field(25, ge=2)
     data_dir: Path = Path("data")
     agents_file: Path = HOUSE / "agents.toml"
     log_level: str = "INFO"
@@ -68,8 +69,11 @@ class Settings(BaseSettings):
     # turns
     turn_lease_seconds: float = Field(30, ge=2)
     turn_deadline_seconds: float = Field(180, gt=0)
+    turn_first_token_seconds: float = Field(60, gt=0)
+    turn_silence_seconds: float = Field(30, gt=0)
     turn_log_linger_seconds: float = Field(60, ge=0)
     max_concurrent_turns: int = Field(200, ge=1)
+    max_waiting_turns: int = Field(1_000, ge=0)
     max_answer_characters: int = Field(40_000, ge=1_000)
     sse_heartbeat_seconds: float = Field(15, gt=0)
 

@@ -41,12 +41,13 @@ class Arrivals:
     _newest: int = 0
 
     def frame(self, frame: bytes) -> None:
-        now = time.monotonic()
-        new = [int(stamp) for stamp in STAMP.findall(frame) if int(stamp) > self._newest]
-        if new:
-            self._newest = new[-1]
+        now, before = time.monotonic(), self._newest
+        for stamp in map(int, STAMP.findall(frame)):
+            if stamp > self._newest:  # the turn's end holds all of them again
+                self._newest = stamp
+                self.late.append(now - stamp / 1e6)
+        if self._newest > before:
             self.times.append(now)
-            self.late.extend(now - stamp / 1e6 for stamp in new)
 
 
 async def server_sent(session: Session, url: str, body: Any, headers: dict[str, str]) -> AsyncIterator[bytes]:

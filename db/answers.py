@@ -1,12 +1,12 @@
 """What a turn has written so far, and reading a whole turn back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Select, bindparam, delete, insert, select, update
 from sqlalchemy.orm import aliased
 
 from db.engine import ReadSession, WriteSession
-from db.rows import from_source, to_message, to_source, to_turn
+from db.rows import from_source, to_message, to_turn
 from db.tables import MESSAGES, SOURCES, ChatRow, MessageRow, SourceRow, TurnRow
 from domain.model import Role, Source
 from domain.ports import StoredTurn
@@ -14,25 +14,25 @@ from domain.ports import StoredTurn
 # Built once: building a statement costs more than running it.
 _its_answer = (MESSAGES.c.turn_id == bindparam("of_turn")) & (MESSAGES.c.role == Role.ASSISTANT)
 _SET_TEXT = update(MESSAGES).where(_its_answer).values(text=bindparam("new_text"))
-_SOURCES = (
-    select(SOURCES).join(MESSAGES, MESSAGES.c.id == SOURCES.c.message_id).where(_its_answer).order_by(SOURCES.c.ordinal)
-)
 _DELETE_SOURCES = delete(SOURCES).where(SOURCES.c.message_id.in_(select(MESSAGES.c.id).where(_its_answer)))
+_INSERT_SOURCES = insert(SOURCES)
 
 _Question = aliased(MessageRow)
 _Answer = aliased(MessageRow)
 
 
-async def write_answer(session: WriteSession, turn_id: int, text: str, sources: Sequence[Source]) -> None:
-    """Makes the turn's answer hold this text and these sources, which are its own (`Source.message_id`). Sources are
-    rewritten only when they differ: this runs twice a second while a turn streams."""
-    await session.execute(_SET_TEXT, {"of_turn": turn_id, "new_text": text})
-    rows = await session.execute(_SOURCES, {"of_turn": turn_id})
-    if tuple(to_source(row) for row in rows) == tuple(sources):
+async def write_answers(session: WriteSession, answers: Mapping[int, tuple[str, Sequence[Source] | None]]) -> None:
+    """Makes each turn's answer, by the turn's id, hold this text and these sources, which are its own
+    (`Source.message_id`); None leaves the sources as they are."""
+    texts = [{"of_turn": turn_id, "new_text": text} for turn_id, (text, _) in answers.items()]
+    await session.execute(_SET_TEXT, texts)
+    changed = {turn_id: sources for turn_id, (_, sources) in answers.items() if sources is not None}
+    if not changed:
         return
-    await session.execute(_DELETE_SOURCES, {"of_turn": turn_id})
-    if sources:
-        await session.execute(insert(SOURCES), [from_source(source) for source in sources])
+    await session.execute(_DELETE_SOURCES, [{"of_turn": turn_id} for turn_id in changed])
+    rows = [from_source(source) for sources in changed.values() for source in sources]
+    if rows:
+        await session.execute(_INSERT_SOURCES, rows)
 
 
 async def stored_turn(
@@ -50,8 +50,8 @@ async def claimed_turn(session: WriteSession, chat_id: int, client_message_id: s
 
 _TURN: Select[TurnRow, MessageRow, MessageRow] = (
     select(TurnRow, _Question, _Answer)
-    .join(_Question, (_Question.turn_id == TurnRow.id) & (_Question.role == Role.USER))
     .join(_Answer, (_Answer.turn_id == TurnRow.id) & (_Answer.role == Role.ASSISTANT))
+    .join(_Question, _Question.id == _Answer.parent_id)
 )
 
 

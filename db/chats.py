@@ -90,7 +90,8 @@ def _to_chat(row: Row[ChatRow, int]) -> ChatSession:
     return to_chat(row[0], row[1])
 
 
-def _key(chat: ChatSession) -> tuple[int, int]:
+def _key(row: Row[ChatRow, int]) -> tuple[int, int]:
+    chat = row[0]
     return (chat.updated_at - _EPOCH) // _MICROSECOND, chat.id
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from db import sqlite
 from db.failures import translated_failures
 from db.revisions import require_newest
 from db.transactions import one_transaction
@@ -29,6 +30,8 @@ DRIVERS = {
 }
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 30
+POOL_SECONDS = 30
+"""A queue for a connection is no outage: two hundred streams that begin at once share one connection if they must."""
 SQLITE_BUSY_SECONDS = 5
 MYSQL_SESSION = (
     "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 10,"
@@ -55,11 +58,9 @@ class Database:
     """Belongs to one event loop. `url` names SQLite (a file), PostgreSQL or MySQL; nothing connects before the first
     transaction."""
 
-    def __init__(self, url: str, pool_size: int = 10, pool_seconds: float = 10) -> None:
+    def __init__(self, url: str, pool_size: int = 10, pool_seconds: float = POOL_SECONDS) -> None:
         """`pool_seconds` is how long to wait for a connection of the pool while others hold them all."""
-        self._engine = open_engine(
-            url, pool_size=pool_size, max_overflow=0, pool_timeout=pool_seconds, pool_pre_ping=True
-        )
+        self._engine = open_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=pool_seconds)
         dialect = self._engine.dialect.name
         self._reads = async_sessionmaker(
             self._engine.execution_options(**_READ_OPTIONS[dialect]), class_=ReadSession, expire_on_commit=False
@@ -70,7 +71,7 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, pool_size: int = 10, pool_seconds: float = 10) -> AsyncIterator["Database"]:
+    async def open(cls, url: str, pool_size: int = 10, pool_seconds: float = POOL_SECONDS) -> AsyncIterator["Database"]:
         database = cls(url, pool_size, pool_seconds)
         try:
             yield database
@@ -115,7 +116,10 @@ class Database:
 def open_engine(address: str, **options: Any) -> AsyncEngine:
     """An engine with our session settings. Raises ValueError for an address that we have no driver for."""
     url = parse_url(address)
-    engine = create_async_engine(url, connect_args=_connect_args(url), **_isolation(url), **options)
+    is_server = url.get_backend_name() != "sqlite"  # whose connections may be gone when they are taken again
+    engine = create_async_engine(
+        url, connect_args=_connect_args(url), pool_pre_ping=is_server, **_isolation(url), **options
+    )
     if url.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
     event.listen(engine.sync_engine, "begin", _begin)
@@ -141,7 +145,7 @@ def _isolation(url: URL) -> dict[str, str]:
 def _connect_args(url: URL) -> dict[str, Any]:
     """What the URL's own query says is left to it."""
     settings: dict[str, dict[str, Any]] = {
-        "sqlite": {"timeout": SQLITE_BUSY_SECONDS},
+        "sqlite": {"timeout": SQLITE_BUSY_SECONDS, "async_creator_fn": sqlite.connect},
         "postgresql": {"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS},
         "mysql": {
             "connect_timeout": CONNECT_SECONDS,

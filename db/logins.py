@@ -1,5 +1,6 @@
 """Logins and their refresh tokens in SQL."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import select, update
@@ -55,6 +56,12 @@ class SqlLoginStore(LoginStore):
         )
         async with self._database.read() as session:
             return await session.scalar(query) is not None
+
+    @one_transaction
+    async def ended(self, login_ids: Sequence[str]) -> set[str]:
+        query = select(LoginRow.id).where(LoginRow.id.in_(login_ids), LoginRow.revoked_at.is_(None))
+        async with self._database.read() as session:
+            return set(login_ids).difference(await session.scalars(query))
 
     @one_transaction
     async def revoke_login(self, user_id: int, login_id: str) -> None:

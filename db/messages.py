@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from sqlalchemy import Row, Select, select, update
+from sqlalchemy.orm import aliased
 
 from db.engine import Database
 from db.paging import Keyset, read_page
@@ -27,8 +28,8 @@ class SqlMessageStore(MessageStore):
             chat = select(ChatRow.id).where(ChatRow.id == chat_id, ChatRow.user_id == user_id)
             if await session.scalar(chat) is None:
                 return None
-            query = _messages_of(user_id).where(MessageRow.chat_id == chat_id)
-            return await read_page(session, query, _BY_ID, page, _to_message)
+            query = _messages_of(user_id).where(MessageRow.chat_id == chat_id, _NEWEST)
+            return await read_page(session, query, _IN_ORDER, page, _to_message)
 
     @one_transaction
     async def get_messages(self, user_id: int, message_ids: Sequence[int]) -> dict[int, Message]:
@@ -37,6 +38,24 @@ class SqlMessageStore(MessageStore):
         async with self._database.read() as session:
             rows = await session.scalars(_messages_of(user_id).where(MessageRow.id.in_(message_ids)))
             return {row.id: to_message(row) for row in rows}
+
+    @one_transaction
+    async def get_versions(self, user_id: int, message_ids: Sequence[int]) -> dict[int, tuple[Message, ...]]:
+        if not message_ids:
+            return {}
+        same = (MessageRow.chat_id == _One.chat_id) & (MessageRow.first_turn_id == _One.first_turn_id)
+        query = (
+            select(_One.id, MessageRow)
+            .join(ChatRow, ChatRow.id == _One.chat_id)
+            .join(MessageRow, same & (MessageRow.role == _One.role))
+            .where(ChatRow.user_id == user_id, _One.id.in_(message_ids))
+            .order_by(_One.id, MessageRow.id)
+        )
+        found: defaultdict[int, list[Message]] = defaultdict(list)
+        async with self._database.read() as session:
+            for message_id, row in await session.execute(query):
+                found[message_id].append(to_message(row))
+        return {message_id: tuple(versions) for message_id, versions in found.items()}
 
     @one_transaction
     async def get_sources(self, user_id: int, message_ids: Sequence[int]) -> dict[int, tuple[Source, ...]]:
@@ -70,10 +89,11 @@ class SqlMessageStore(MessageStore):
 
     @one_transaction
     async def recent_messages(self, chat_id: int, before_id: int, limit: int) -> list[Message]:
+        asked_in = select(_One.first_turn_id).where(_One.id == before_id).scalar_subquery()
         query = (
             select(MessageRow)
-            .where(MessageRow.chat_id == chat_id, MessageRow.id < before_id)
-            .order_by(MessageRow.id.desc())
+            .where(MessageRow.chat_id == chat_id, MessageRow.first_turn_id < asked_in, _NEWEST)
+            .order_by(*_IN_ORDER.order(backwards=True))
             .limit(limit)
         )
         async with self._database.read() as session:
@@ -89,12 +109,14 @@ def _to_message(row: Row[MessageRow]) -> Message:
     return to_message(row[0])
 
 
-def _key(message: Message) -> tuple[int]:
-    return (message.id,)
+def _key(row: Row[MessageRow]) -> tuple[int, int]:
+    return row[0].first_turn_id, row[0].id
 
 
-def _values(message_id: int) -> tuple[int]:
-    return (message_id,)
+def _values(first_turn_id: int, message_id: int) -> tuple[int, int]:
+    return first_turn_id, message_id
 
 
-_BY_ID = Keyset("messages", (MessageRow.id,), _key, _values)
+_IN_ORDER = Keyset("messages", (MessageRow.first_turn_id, MessageRow.id), _key, _values)
+_NEWEST = MessageRow.superseded.is_(False)
+_One = aliased(MessageRow)

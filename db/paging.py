@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
@@ -15,21 +15,21 @@ Ts = TypeVarTuple("Ts")
 
 
 @dataclass(frozen=True, slots=True)
-class Keyset(Generic[T]):
+class Keyset:
     """A list's order: by `columns`, all descending or all ascending. They are unique together.
 
-    `key` gives the cursor's integers for an item, `values` the columns' values for these integers again (it raises
+    `key` gives the cursor's integers for a row, `values` the columns' values for these integers again (it raises
     BadUserInput for integers that cannot be such).
     """
 
     kind: str
     columns: tuple[InstrumentedAttribute[Any], ...]
-    key: Callable[[T], tuple[int, ...]]
+    key: Callable[[Any], tuple[int, ...]]
     values: Callable[..., tuple[Any, ...]]
     descending: bool = False
 
-    def cursor(self, item: T) -> str:
-        return encode_cursor(self.kind, *self.key(item))
+    def cursor(self, row: Row[*tuple[Any, ...]]) -> str:
+        return encode_cursor(self.kind, *self.key(row))
 
     def place(self, cursor: str) -> tuple[Any, ...]:
         return self.values(*decode_cursor(self.kind, cursor, *(int for _ in self.columns)))
@@ -48,7 +48,7 @@ class Keyset(Generic[T]):
 async def read_page(
     session: ReadSession,
     query: Select[*Ts],
-    keyset: Keyset[T],
+    keyset: Keyset,
     request: PageRequest,
     item: Callable[[Row[*Ts]], T],
 ) -> Page[T]:
@@ -72,8 +72,7 @@ async def read_page(
     has_next = not request.backwards and more
     if not has_next and until is not None:
         has_next = await _any(session, query.where(keyset.behind(until, inclusive=True)))
-    items = [item(row) for row in rows]
-    return Page(tuple(Edge(node, keyset.cursor(node)) for node in items), has_next, has_previous)
+    return Page(tuple(Edge(item(row), keyset.cursor(row)) for row in rows), has_next, has_previous)
 
 
 async def _any(session: ReadSession, query: Select[*Ts]) -> bool:

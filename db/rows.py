@@ -76,6 +76,7 @@ def to_turn(row: TurnRow) -> Turn:
         chat_id=row.chat_id,
         status=row.status,
         created_at=row.created_at,
+        agents=tuple(row.agents),
         standalone_question=row.standalone_question,
         routes=tuple(Route(**route) for route in row.routes),
         usage=usage,

@@ -86,8 +86,10 @@ class ChatRow(Row):
 
 
 class TurnRow(Row):
-    """`running_chat_id` is the chat's id while RUNNING and NULL after: its uniqueness is the chat's single running
-    slot. `lease_until` is NULL after, too, by the database's clock, and in its index only running turns have one."""
+    """`running_chat_id` is the chat's id while RUNNING, else NULL: its uniqueness is the chat's single running slot.
+    `open_chat_id` is that while QUEUED, too: its index finds who runs and waits in a chat.
+    `lease_until`, by the database's clock, is how long the turn's worker need not be heard of; it is NULL once the turn
+    has ended, so its index leads to the few that have not."""
 
     __tablename__ = "turns"
     __table_args__ = (UniqueConstraint("chat_id", "client_message_id"), NUMBERED)
@@ -95,6 +97,7 @@ class TurnRow(Row):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     chat_id: Mapped[int] = mapped_column(Id, ForeignKey("chat_sessions.id", ondelete="CASCADE"))
     running_chat_id: Mapped[int | None] = mapped_column(Id, unique=True)
+    open_chat_id: Mapped[int | None] = mapped_column(Id, index=True)
     client_message_id: Mapped[str | None] = mapped_column(Key(128))
     agents: Mapped[list[str]] = mapped_column(JSON)
     status: Mapped[TurnStatus] = mapped_column(Enum(TurnStatus, native_enum=False, length=16))
@@ -114,14 +117,20 @@ class TurnRow(Row):
 
 
 class MessageRow(Row):
-    """A turn has one message of each role."""
+    """`parent_id` is the message that this one was written after: for an answer, its question. It is no foreign key,
+    since MySQL ends a chain of cascades after fifteen rows; messages go with their chat. `first_turn_id` is the turn
+    that first asked the question: it orders a conversation, and versions of one message share it, of which all but the
+    newest are `superseded`. See docs/decisions/0008."""
 
     __tablename__ = "messages"
-    __table_args__ = (UniqueConstraint("turn_id", "role"), Index(None, "chat_id", "id"), NUMBERED)
+    __table_args__ = (UniqueConstraint("turn_id", "role"), Index(None, "chat_id", "first_turn_id", "id"), NUMBERED)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     chat_id: Mapped[int] = mapped_column(Id, ForeignKey("chat_sessions.id", ondelete="CASCADE"))
     turn_id: Mapped[int] = mapped_column(Id, ForeignKey("turns.id", ondelete="CASCADE"))
+    first_turn_id: Mapped[int] = mapped_column(Id)
+    parent_id: Mapped[int | None] = mapped_column(Id)
+    superseded: Mapped[bool] = mapped_column(default=False)
     role: Mapped[Role] = mapped_column(Enum(Role, native_enum=False, length=16))
     text: Mapped[str] = mapped_column(Prose)
     rating: Mapped[Rating] = mapped_column(Enum(Rating, native_enum=False, length=16))

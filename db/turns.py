@@ -5,33 +5,26 @@ between messages that arrive in one chat at once, on every database alike; the U
 whatever the code does, and a violation (WriteConflict here) sends the loser round again to find the winner's turn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, bindparam, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from db.answers import claimed_turn, stored_turn, write_answer
-from db.clock import clock_ahead_by, database_clock, microseconds
+from db.answers import stored_turn, write_answers
+from db.claims import change, claim, ended, locked_chat
+from db.clock import database_clock
 from db.engine import Database, WriteSession
 from db.failures import WriteConflict
-from db.rows import from_routes, same_for_people, to_message, to_turn
-from db.tables import TURNS, ChatRow, MessageRow, TurnRow
+from db.progress import progress_values, save_batch
+from db.rows import same_for_people, to_message, to_turn
+from db.tables import ChatRow, MessageRow, TurnRow
 from db.transactions import one_transaction
-from domain.errors import ChatBusy, ErrorCode, IdempotencyMismatch, NotFound
+from domain.errors import NotFound
 from domain.model import Rating, Role, Turn, TurnStatus
-from domain.ports import BegunTurn, StoredTurn, TurnOutcome, TurnProgress, TurnStore
-
-# Built once: these run twice a second for every turn that streams.
-_RENEW = (
-    update(TURNS)
-    .where(TURNS.c.id == bindparam("of_turn"), TURNS.c.status == TurnStatus.RUNNING)
-    .values(lease_until=clock_ahead_by("lease"))
-)
-_SAVE = _RENEW.values({name: bindparam(f"new_{name}") for name in ("timeline", "standalone_question", "routes")})
-
-SERVER_STOPPED = "The server stopped while answering."
+from domain.ports import BegunTurn, StoredTurn, TurnOutcome, TurnProgress, TurnRequest, TurnStore
+from domain.replay import STARTED
 
 
 class SqlTurnStore(TurnStore):
@@ -42,64 +35,53 @@ class SqlTurnStore(TurnStore):
 
     @one_transaction
     async def begin_turn(
-        self,
-        user_id: int,
-        chat_id: int,
-        text: str,
-        client_message_id: str | None,
-        agents: Sequence[str],
-        title: str,
-        lease: timedelta,
+        self, user_id: int, chat_id: int, text: str, agents: Sequence[str], title: str, request: TurnRequest
     ) -> BegunTurn:
+        def is_same(turn: StoredTurn) -> bool:
+            # Compared here, since a database's collation may call others equal
+            return turn.user_message.text == text and turn.user_message.turn_id == turn.turn.id
+
         async with self._database.write() as session:
-            mine = select(ChatRow).where(ChatRow.id == chat_id, ChatRow.user_id == user_id)
-            chat = await session.scalar(mine.with_for_update())
+            chat = await locked_chat(session, ChatRow.id == chat_id, ChatRow.user_id == user_id)
             if chat is None:
                 raise NotFound("There is no such chat.")
-            running_id = await _running_turn(session, chat_id)
-            if client_message_id is not None:
-                claimed = await claimed_turn(session, chat_id, client_message_id)
-                if claimed is not None:
-                    return _attached(claimed, text)
-            if running_id is not None:
-                raise ChatBusy(running_id)
-            now = datetime.now(UTC)
-            chat.updated_at = now
+            claimed = await claim(session, chat_id, request, is_same)
+            if isinstance(claimed, StoredTurn):
+                return _attached(claimed)
+            turn = _new_turn(chat, claimed, agents, request)
             if not chat.titled:
                 chat.title, chat.title_key, chat.titled = title, same_for_people(title), True
-            turn = TurnRow(
-                chat_id=chat_id,
-                running_chat_id=chat_id,
-                client_message_id=client_message_id,
-                agents=list(agents),
-                status=TurnStatus.RUNNING,
-                routes=[],
-                timeline="",
-                lease_until=database_clock(lease),
-                created_at=now,
-            )
-            try:
-                return await _stored(session, turn, text)
-            except IntegrityError as error:
-                raise WriteConflict from error
+            with _taken_meanwhile():
+                return await _asked(session, turn, text)
 
     @one_transaction
-    async def save_progress(self, turn_id: int, progress: TurnProgress | None, lease: timedelta) -> bool:
-        parameters: dict[str, Any] = {"of_turn": turn_id, "lease": microseconds(lease)}
-        if progress is not None:
-            parameters |= {f"new_{name}": value for name, value in _progress_values(progress).items()}
+    async def begin_again(self, user_id: int, message_id: int, request: TurnRequest) -> BegunTurn:
         async with self._database.write() as session:
-            result = await session.execute(_RENEW if progress is None else _SAVE, parameters)
-            if cast("CursorResult[Any]", result).rowcount == 0:
-                return False
-            if progress is not None:
-                await write_answer(session, turn_id, progress.text, progress.sources)
-            return True
+            asked_in = select(MessageRow.chat_id).where(MessageRow.id == message_id).scalar_subquery()
+            chat = await locked_chat(session, ChatRow.id == asked_in, ChatRow.user_id == user_id)
+            if chat is None:
+                raise NotFound("There is no such message.")
+            question, agents = await _question_of(session, message_id)
+
+            def is_same(turn: StoredTurn) -> bool:
+                return turn.user_message.id == question.id and question.turn_id != turn.turn.id
+
+            claimed = await claim(session, chat.id, request, is_same)
+            if isinstance(claimed, StoredTurn):
+                return _attached(claimed)
+            turn = _new_turn(chat, claimed, agents, request)
+            with _taken_meanwhile():
+                return await _asked_again(session, turn, question)
+
+    @one_transaction
+    async def save_progress(self, batch: Mapping[int, TurnProgress | None], lease: timedelta) -> set[int]:
+        async with self._database.write() as session:
+            return await save_batch(session, batch, lease)
 
     @one_transaction
     async def finish_turn(self, turn_id: int, outcome: TurnOutcome) -> StoredTurn | None:
         now = datetime.now(UTC)
-        values = _ended(outcome.status, now) | _progress_values(outcome.progress)
+        values = ended(outcome.status, now) | progress_values(outcome.progress)
         values |= {"model": outcome.model, "first_token_at": outcome.first_token_at}
         if outcome.usage is not None:
             values["prompt_tokens"] = outcome.usage.prompt_tokens
@@ -113,9 +95,9 @@ class SqlTurnStore(TurnStore):
             if chat_id is None:
                 return None
             await session.execute(select(ChatRow.id).where(ChatRow.id == chat_id).with_for_update())
-            if not await _update_running(session, TurnRow.id == turn_id, values):
+            if not await change(session, TurnStatus.RUNNING, TurnRow.id == turn_id, values):
                 return None
-            await write_answer(session, turn_id, outcome.progress.text, outcome.progress.sources)
+            await write_answers(session, {turn_id: (outcome.progress.text, outcome.progress.sources)})
             await session.execute(update(ChatRow).where(ChatRow.id == chat_id).values(updated_at=now))
             return await stored_turn(session, turn_id)
 
@@ -136,55 +118,69 @@ class SqlTurnStore(TurnStore):
         async with self._database.read() as session:
             return await stored_turn(session, turn_id, user_id)
 
-    @one_transaction
-    async def interrupt_expired(self) -> list[int]:
-        async with self._database.read() as reading:
-            expired = (await reading.scalars(select(TurnRow.id).where(_lease_ran_out()).order_by(TurnRow.id))).all()
-        if not expired:  # as nearly always: nobody's write has to wait for this look
-            return []
-        async with self._database.write() as session:
-            return [turn_id for turn_id in expired if await _interrupt(session, turn_id)]
+
+@contextmanager
+def _taken_meanwhile() -> Iterator[None]:
+    """A constraint of the table stands in the way: somebody else was here, whom another look finds."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise WriteConflict from error
 
 
-async def _running_turn(session: WriteSession, chat_id: int) -> int | None:
-    """The turn that holds the chat's slot, which one whose lease ran out loses here."""
-    query = select(TurnRow.id, _lease_ran_out()).where(TurnRow.running_chat_id == chat_id)
-    found = (await session.execute(query)).one_or_none()
-    if found is None:
-        return None
-    turn_id, ran_out = found
-    return None if ran_out and await _interrupt(session, turn_id) else turn_id
+def _new_turn(chat: ChatRow, status: TurnStatus, agents: Sequence[str], request: TurnRequest) -> TurnRow:
+    chat.updated_at = datetime.now(UTC)
+    return TurnRow(
+        chat_id=chat.id,
+        open_chat_id=chat.id,
+        running_chat_id=chat.id if status is TurnStatus.RUNNING else None,
+        client_message_id=request.client_message_id,
+        agents=list(agents),
+        status=status,
+        routes=[],
+        timeline=STARTED,
+        lease_until=database_clock(request.lease),
+        created_at=chat.updated_at,
+    )
 
 
-async def _interrupt(session: WriteSession, turn_id: int) -> bool:
-    values = _ended(TurnStatus.INTERRUPTED, datetime.now(UTC))
-    values |= {"error_code": ErrorCode.INTERNAL, "error_message": SERVER_STOPPED, "error_retryable": True}
-    return await _update_running(session, (TurnRow.id == turn_id) & _lease_ran_out(), values)
-
-
-async def _update_running(session: WriteSession, where: ColumnElement[bool], values: dict[str, Any]) -> bool:
-    """False, and nothing changed, unless the turn is RUNNING."""
-    statement = update(TurnRow).where(where, TurnRow.status == TurnStatus.RUNNING).values(values)
-    result = await session.execute(statement, execution_options={"synchronize_session": False})
-    return cast("CursorResult[Any]", result).rowcount == 1
-
-
-async def _stored(session: WriteSession, turn: TurnRow, text: str) -> BegunTurn:
+async def _asked(session: WriteSession, turn: TurnRow, text: str) -> BegunTurn:
+    """Stores the turn with a new question, at the end of the conversation."""
     session.add(turn)
     await session.flush()
-    question = _message(turn, Role.USER, text)
+    last = select(MessageRow.id).where(MessageRow.chat_id == turn.chat_id, MessageRow.superseded.is_(False))
+    before = last.order_by(MessageRow.first_turn_id.desc(), MessageRow.id.desc()).limit(1)
+    question = _message(turn, Role.USER, text, turn.id, await session.scalar(before))
     session.add(question)
     await session.flush()  # by itself, so that the question's id comes before the answer's
-    answer = _message(turn, Role.ASSISTANT, "")
+    return await _to_be_answered(session, turn, question)
+
+
+async def _asked_again(session: WriteSession, turn: TurnRow, question: MessageRow) -> BegunTurn:
+    """Stores the turn with an answer that takes the place of the question's others."""
+    session.add(turn)
+    await session.flush()
+    others = update(MessageRow).where(MessageRow.parent_id == question.id, MessageRow.chat_id == turn.chat_id)
+    await session.execute(
+        others.where(MessageRow.role == Role.ASSISTANT).values(superseded=True),
+        execution_options={"synchronize_session": False},
+    )
+    return await _to_be_answered(session, turn, question)
+
+
+async def _to_be_answered(session: WriteSession, turn: TurnRow, question: MessageRow) -> BegunTurn:
+    answer = _message(turn, Role.ASSISTANT, "", question.first_turn_id, question.id)
     session.add(answer)
     await session.flush()
     return BegunTurn(to_turn(turn), to_message(question), to_message(answer), created=True)
 
 
-def _message(turn: TurnRow, role: Role, text: str) -> MessageRow:
+def _message(turn: TurnRow, role: Role, text: str, first_turn_id: int, parent_id: int | None) -> MessageRow:
     return MessageRow(
         chat_id=turn.chat_id,
         turn_id=turn.id,
+        first_turn_id=first_turn_id,
+        parent_id=parent_id,
         role=role,
         text=text,
         rating=Rating.NONE,
@@ -192,24 +188,13 @@ def _message(turn: TurnRow, role: Role, text: str) -> MessageRow:
     )
 
 
-def _attached(claimed: StoredTurn, text: str) -> BegunTurn:
-    """Raises IdempotencyMismatch. Texts are compared here, since a database's collation may call others equal."""
-    if claimed.user_message.text != text:
-        raise IdempotencyMismatch
+async def _question_of(session: WriteSession, message_id: int) -> tuple[MessageRow, list[str]]:
+    """The question that a message is, or answers, and the agents that were asked for with it."""
+    message = await session.get_one(MessageRow, message_id)
+    question = message if message.role is Role.USER else await session.get_one(MessageRow, message.parent_id)
+    asked = await session.get_one(TurnRow, question.turn_id)
+    return question, asked.agents
+
+
+def _attached(claimed: StoredTurn) -> BegunTurn:
     return BegunTurn(claimed.turn, claimed.user_message, claimed.answer, created=False)
-
-
-def _lease_ran_out() -> ColumnElement[bool]:
-    return TurnRow.lease_until < database_clock()
-
-
-def _ended(status: TurnStatus, at: datetime) -> dict[str, Any]:
-    return {"status": status, "ended_at": at, "running_chat_id": None, "lease_until": None}
-
-
-def _progress_values(progress: TurnProgress) -> dict[str, Any]:
-    return {
-        "timeline": progress.timeline,
-        "standalone_question": progress.standalone_question,
-        "routes": from_routes(progress.routes),
-    }

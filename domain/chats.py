@@ -62,6 +62,14 @@ class Chats:
         """Those of the messages that exist and are the viewer's, without sources."""
         return await self._messages.get_messages(viewer.user_id, ids)
 
+    async def versions_batch(self, viewer: Viewer, ids: Sequence[int]) -> dict[int, tuple[Message, ...]]:
+        """All versions, oldest first and without sources, of each message that exists and is the viewer's."""
+        return await self._messages.get_versions(viewer.user_id, ids)
+
+    async def versions(self, viewer: Viewer, message_id: int) -> tuple[Message, ...]:
+        """Oldest first, without sources. Raises NotFound."""
+        return _found((await self.versions_batch(viewer, [message_id])).get(message_id))
+
     async def sources_batch(self, viewer: Viewer, ids: Sequence[int]) -> dict[int, tuple[Source, ...]]:
         """The sources, in ordinal order, of each message that exists and is the viewer's."""
         return await self._messages.get_sources(viewer.user_id, ids)

@@ -18,6 +18,7 @@
     ├── ModelUnavailable          MODEL_UNAVAILABLE                                                      (retryable)
     ├── SearchUnavailable         SEARCH_UNAVAILABLE                                                     (retryable)
     ├── DatabaseUnavailable       DATABASE_UNAVAILABLE                                                   (retryable)
+    ├── ServiceUnavailable        SERVICE_UNAVAILABLE      restarting, or too much waits already         (retryable)
     └── Internal                  INTERNAL                 anything unexpected, masked
 
 Each face maps the codes in one table of its own; a test fails when a code is missing there.
@@ -47,6 +48,7 @@ class ErrorCode(StrEnum):
     MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
     SEARCH_UNAVAILABLE = "SEARCH_UNAVAILABLE"
     DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
+    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
     INTERNAL = "INTERNAL"
 
 
@@ -105,6 +107,7 @@ class ChatBusy(DeskError):
     default_message = "This chat is still answering another message."
 
     def __init__(self, turn_id: int) -> None:
+        self.turn_id = turn_id
         super().__init__(turn_id=turn_id)
 
 
@@ -163,6 +166,14 @@ class DatabaseUnavailable(DeskError):
     code = ErrorCode.DATABASE_UNAVAILABLE
     retryable = True
     default_message = "The database cannot be reached just now."
+
+
+class ServiceUnavailable(DeskError):
+    """`after`, where a stream was ended: the `seq` of the last event that was sent on it."""
+
+    code = ErrorCode.SERVICE_UNAVAILABLE
+    retryable = True
+    default_message = "This server is restarting. Try again in a moment."
 
 
 class Internal(DeskError):

@@ -15,13 +15,28 @@ class Role(StrEnum):
 
 
 class TurnStatus(StrEnum):
-    """RUNNING, then exactly one of the others for ever."""
+    """QUEUED while it waits for the turn before it in its chat, if it does; then RUNNING; then exactly one of the
+    others for ever."""
 
+    QUEUED = "QUEUED"
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"
     STOPPED = "STOPPED"
     FAILED = "FAILED"
     INTERRUPTED = "INTERRUPTED"
+
+    @property
+    def ended(self) -> bool:
+        return self not in (TurnStatus.QUEUED, TurnStatus.RUNNING)
+
+
+class OnBusy(StrEnum):
+    """What becomes of a question while its chat answers another: refused, answered when its turn comes, or answered
+    at once instead of what runs and waits there, which is stopped."""
+
+    REJECT = "REJECT"
+    ENQUEUE = "ENQUEUE"
+    INTERRUPT = "INTERRUPT"
 
 
 class Rating(StrEnum):
@@ -137,7 +152,8 @@ class TurnError:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One user message through to its final answer."""
+    """One user message through to its final answer. `agents` names those that the client asked for; none leaves the
+    choice to the router."""
 
     id: int
     chat_id: int
@@ -148,3 +164,4 @@ class Turn:
     usage: Usage | None = None
     error: TurnError | None = None
     ended_at: datetime | None = None
+    agents: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ Stores: one method is one short transaction. A method that takes `user_id` sees 
 else's id and a missing id have the same outcome. Any store method may raise DatabaseUnavailable.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -58,7 +58,15 @@ class AccountStore(Protocol):
         ...
 
 
-class LoginStore(Protocol):
+class EndedLogins(Protocol):
+    """Which logins are over, for those who were not told."""
+
+    async def ended(self, login_ids: Sequence[str]) -> set[str]:
+        """Those of them that were revoked or are not there, in one statement."""
+        ...
+
+
+class LoginStore(EndedLogins, Protocol):
     """Logins and their families of refresh tokens, kept as SHA-256 digests (hex)."""
 
     async def begin_login(self, user_id: int, login_id: str, refresh_digest: str, expires_at: datetime) -> None: ...
@@ -106,15 +114,21 @@ class History(Protocol):
     """The workflow's memory of a chat."""
 
     async def recent_messages(self, chat_id: int, before_id: int, limit: int) -> list[Message]:
-        """The last `limit` messages with id < `before_id`, oldest first, without sources."""
+        """The last `limit` messages that stand before the message `before_id`, oldest first, each in its newest
+        version, without sources."""
         ...
 
 
 class MessageStore(History, Protocol):
-    """Messages, oldest first (by id)."""
+    """Messages in the order of their conversation, oldest first."""
 
     async def list_messages(self, user_id: int, chat_id: int, page: PageRequest) -> Page[Message] | None:
-        """Without sources. None when there is no such chat."""
+        """Each in its newest version, without sources. None when there is no such chat."""
+        ...
+
+    async def get_versions(self, user_id: int, message_ids: Sequence[int]) -> dict[int, tuple[Message, ...]]:
+        """For each message that exists and is the user's, all its versions, oldest first, itself among them, without
+        sources."""
         ...
 
     async def get_messages(self, user_id: int, message_ids: Sequence[int]) -> dict[int, Message]:
@@ -135,8 +149,8 @@ class MessageStore(History, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BegunTurn:
-    """`created` is False when the client message id had claimed this turn before. `answer_id` is the id of the
-    assistant's message, which exists (empty) from the beginning."""
+    """`created` is False when the client message id had claimed this turn before. `answer` exists (empty) from the
+    beginning."""
 
     turn: Turn
     user_message: Message
@@ -145,14 +159,35 @@ class BegunTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """What a turn is asked for with. `client_message_id` claims it. `admit` is called once before anything new is
+    stored, and what it raises refuses the request: whoever only attaches is not counted. With `enqueue` the turn waits,
+    QUEUED, behind those of its chat that have not ended; without, such a chat is busy."""
+
+    lease: timedelta
+    client_message_id: str | None = None
+    enqueue: bool = False
+    admit: Callable[[], Awaitable[None]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromotedTurn:
+    """A turn that was QUEUED and now runs. `username` is its user's, who says which agents may be asked."""
+
+    begun: BegunTurn
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnProgress:
-    """What a running turn has produced so far. `timeline` is `domain.replay`'s compact order of events."""
+    """What a running turn has produced so far. `timeline` is `domain.replay`'s compact order of events. No sources
+    (None) means: those that are stored already."""
 
     text: str
     timeline: str
     standalone_question: str | None
     routes: tuple[Route, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,24 +216,23 @@ class TurnStore(Protocol):
     """Turns. The database itself holds (chat, client message id) and one running turn per chat to be unique."""
 
     async def begin_turn(
-        self,
-        user_id: int,
-        chat_id: int,
-        text: str,
-        client_message_id: str | None,
-        agents: Sequence[str],
-        title: str,
-        lease: timedelta,
+        self, user_id: int, chat_id: int, text: str, agents: Sequence[str], title: str, request: TurnRequest
     ) -> BegunTurn:
         """Claims the key and the chat's running slot, and stores the user message, the empty answer and the turn, in
         one transaction; the chat's `updated_at` moves, and `title` names a chat that has no title of its own yet.
-        Raises NotFound, IdempotencyMismatch (same key, other text) or ChatBusy, in that order of precedence;
+        Raises NotFound, IdempotencyMismatch (same key, other text), what `admit` raises, or ChatBusy, in that order;
         a running turn whose lease ran out does not count as busy: it becomes INTERRUPTED here."""
         ...
 
-    async def save_progress(self, turn_id: int, progress: TurnProgress | None, lease: timedelta) -> bool:
-        """Renews the lease and, unless None, replaces what was written. False when the turn is not RUNNING any more
-        (or is gone): the caller must end it without another write."""
+    async def begin_again(self, user_id: int, message_id: int, request: TurnRequest) -> BegunTurn:
+        """As `begin_turn`, for another answer to a question that was asked before, of the same agents. `message_id` is
+        the question or any of its answers. The new answer is the newest version and takes the place of the others."""
+        ...
+
+    async def save_progress(self, batch: Mapping[int, TurnProgress | None], lease: timedelta) -> set[int]:
+        """For each turn of the batch, by its id, renews the lease and, unless None, replaces what was written. Returns
+        those that are not RUNNING any more (or are gone): nothing of theirs changed, and their workers must end them
+        without another write. All is saved or, when it raises, nothing."""
         ...
 
     async def finish_turn(self, turn_id: int, outcome: TurnOutcome) -> StoredTurn | None:
@@ -208,6 +242,24 @@ class TurnStore(Protocol):
     async def get_turns(self, user_id: int, turn_ids: Sequence[int]) -> dict[int, Turn]: ...
 
     async def load_turn(self, user_id: int, turn_id: int) -> StoredTurn | None: ...
+
+
+class QueueStore(Protocol):
+    """Turns that wait for their time in their chat, and those that nobody looks after any more."""
+
+    async def start_queued(self, turn_id: int, lease: timedelta) -> PromotedTurn | int | None:
+        """Gives the chat's running slot to a QUEUED turn. The id of the turn that it still waits for, when there is
+        one; None when it is not QUEUED any more."""
+        ...
+
+    async def cancel_queued(self, turn_id: int) -> bool:
+        """Ends a QUEUED turn as STOPPED. False, and nothing changed, when it is not QUEUED any more."""
+        ...
+
+    async def forgotten_turns(self) -> list[int]:
+        """QUEUED turns, oldest first, that stand first in their chat, whose lease ran out: nobody may be waiting for
+        their time to come."""
+        ...
 
     async def interrupt_expired(self) -> list[int]:
         """Ends every RUNNING turn whose lease ran out, by the database's clock, as INTERRUPTED with its text kept."""

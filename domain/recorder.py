@@ -11,22 +11,30 @@ from domain.events import AnswerDelta, RouteChosen, SourcesFound, TurnCompleted,
 from domain.model import Route, Source, TurnError, TurnStatus, Usage
 from domain.ports import BegunTurn, TurnLog, TurnOutcome, TurnProgress, TurnStore
 from domain.replay import ROUTED, STARTED
+from domain.saver import TurnSaver
 
-SAVE_EVERY = 0.5
-"""Seconds between saves of a text that grows: what a crash may cost at most."""
 FINISH_ATTEMPTS = 5
 
 _log = structlog.get_logger()
 
 
 class TurnRecorder:
-    """One turn's writer. Belongs to the turn's task; its saver task keeps the lease while the turn waits or runs."""
+    """One turn's writer. Belongs to the turn's task; the saver writes on what it holds while the turn waits or runs."""
 
-    def __init__(self, begun: BegunTurn, store: TurnStore, log: TurnLog, lease: timedelta, max_characters: int) -> None:
+    def __init__(
+        self,
+        begun: BegunTurn,
+        store: TurnStore,
+        log: TurnLog,
+        saver: TurnSaver,
+        lease: timedelta,
+        max_characters: int,
+    ) -> None:
         self._turn_id = begun.turn.id
         self._begun = begun
         self._store = store
         self._log = log
+        self._saver = saver
         self._lease = lease
         self._room = max_characters
         self._seq = 0
@@ -36,14 +44,15 @@ class TurnRecorder:
         self._routes: tuple[Route, ...] = ()
         self._sources: tuple[Source, ...] = ()
         self._first_token_at: datetime | None = None
-        self._dirty = False
-        self._saver: asyncio.Task[None] | None = None
+        self._offered: tuple[int, tuple[Source, ...]] = (self._seq, self._sources)
+        self._stored: tuple[int, tuple[Source, ...]] = (self._seq, self._sources)
+        """What the store holds, and what it was given to hold: up to which event, and which sources."""
 
     async def start(self, lost: Callable[[], None]) -> None:
         """Opens the log with TurnStarted. `lost` is called when the turn turns out not to be ours any more."""
         await self._log.open(self._turn_id)
         self._log.append(self._turn_id, TurnStarted(self._next(STARTED), self._turn_id, self._begun.user_message))
-        self._saver = asyncio.create_task(self._save_regularly(lost), name=f"save turn {self._turn_id}")
+        self._saver.keep(self._turn_id, self, lost)
 
     # ------------------------------------------------------------ what the workflow's nodes write
 
@@ -81,11 +90,10 @@ class TurnRecorder:
     ) -> None:
         """Stores the end, then tells the followers: who sees the last event can read the stored turn. `sources` are
         those that were found, now with their spans."""
-        if self._saver is not None:
-            self._saver.cancel()
+        self._saver.forget(self._turn_id)
         if sources is not None:
             self._sources = tuple(sources)
-        outcome = TurnOutcome(status, self._progress(), usage, error, model, self._first_token_at)
+        outcome = TurnOutcome(status, self._progress(self._sources), usage, error, model, self._first_token_at)
         for attempt in range(1, FINISH_ATTEMPTS + 1):
             try:
                 stored = await self._store.finish_turn(self._turn_id, outcome)
@@ -106,42 +114,30 @@ class TurnRecorder:
             ended = TurnEnded(seq, self._turn_id, stored.turn.status, stored.answer, stored.turn.error)
             self._log.append(self._turn_id, ended)
 
+    # ------------------------------------------------------------ what the saver reads
+
+    def unsaved(self) -> TurnProgress | None:
+        seq, sources = self._stored
+        if seq == self._seq:
+            return None
+        self._offered = (self._seq, self._sources)
+        return self._progress(None if sources is self._sources else self._sources)
+
+    def saved(self) -> None:
+        self._stored = self._offered
+
     # ------------------------------------------------------------ inside
 
     def _next(self, word: str) -> int:
         self._seq += 1
         if word:
             self._timeline.append(word)
-            self._dirty = True
         return self._seq
 
-    def _progress(self) -> TurnProgress:
-        if len(self._parts) > 1:
-            self._parts = ["".join(self._parts)]
-        text = self._parts[0] if self._parts else ""
-        return TurnProgress(text, " ".join(self._timeline), self._standalone, self._routes, self._sources)
-
-    async def _save_regularly(self, lost: Callable[[], None]) -> None:
-        renew_every = self._lease.total_seconds() / 3
-        loop = asyncio.get_running_loop()
-        renewed = loop.time()
-        while True:
-            await asyncio.sleep(SAVE_EVERY)
-            due = loop.time() - renewed >= renew_every
-            if not self._dirty and not due:
-                continue
-            dirty, self._dirty = self._dirty, False
-            progress = self._progress() if dirty else None
-            try:
-                ours = await self._store.save_progress(self._turn_id, progress, self._lease)
-            except DatabaseUnavailable:
-                self._dirty = dirty or self._dirty
-                _log.warning("progress_not_saved", turn_id=self._turn_id)
-                continue
-            renewed = loop.time()
-            if not ours:
-                lost()
-                return
+    def _progress(self, sources: tuple[Source, ...] | None) -> TurnProgress:
+        self._parts = ["".join(self._parts)]
+        self._timeline = [" ".join(self._timeline)]
+        return TurnProgress(self._parts[0], self._timeline[0], self._standalone, self._routes, sources)
 
 
 def _storable(text: str) -> str:

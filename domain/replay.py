@@ -43,5 +43,5 @@ def _events(stored: StoredTurn) -> Iterator[TurnEvent]:
             written += int(word)
     if turn.status is TurnStatus.COMPLETED:
         yield TurnCompleted(seq + 1, turn.id, stored.answer)
-    elif turn.status is not TurnStatus.RUNNING:
+    elif turn.status.ended:
         yield TurnEnded(seq + 1, turn.id, turn.status, stored.answer, turn.error)

@@ -9,10 +9,11 @@ import structlog
 
 from domain.agents.catalog import Agent
 from domain.agents.state import Draft, TurnContext
-from domain.errors import DeskError, ErrorCode, Internal, ModelUnavailable
+from domain.errors import DeskError, ErrorCode, Internal, ModelUnavailable, ServiceUnavailable
 from domain.model import TurnError, TurnStatus
 from domain.ports import BegunTurn, Signal, Signals, StopRequested, TurnLog, TurnStore
 from domain.recorder import TurnRecorder
+from domain.saver import TurnSaver
 
 _log = structlog.get_logger()
 
@@ -22,19 +23,25 @@ INTERRUPTED = TurnError(ErrorCode.INTERNAL, "The server stopped while answering.
 
 @dataclass(frozen=True, slots=True)
 class TurnLimits:
-    """`deadline` bounds one turn from its first step to its end; `lease` is how long a silent worker keeps a turn."""
+    """`deadline` bounds one turn from its first step to its end; `lease` is how long a silent worker keeps a turn;
+    `waiting` turns at most queue for one of the `concurrent` places."""
 
     concurrent: int = 200
     lease: timedelta = timedelta(seconds=30)
     deadline: timedelta = timedelta(seconds=180)
     answer_characters: int = 40_000
+    waiting: int = 1_000
 
 
 @dataclass(slots=True)
 class _Running:
     task: asyncio.Task[None]
     ended_as: TurnStatus | None = None
-    """Why the task was cancelled: STOPPED or INTERRUPTED; None with a lost lease."""
+    """Why it was cancelled: STOPPED or INTERRUPTED; None with a lost lease."""
+    cancelled: bool = False
+    working: bool = False
+    """Whether the task itself may be cancelled. Before its first step it would never take one, and at its end it stores
+    the turn: either way the turn would never be ended."""
 
 
 class TurnRunner:
@@ -47,30 +54,56 @@ class TurnRunner:
         self._store = store
         self._log = log
         self.limits = limits
+        self._saver = TurnSaver(store, limits.lease)
         self._slots = asyncio.Semaphore(limits.concurrent)
         self._running: dict[int, _Running] = {}
+        self._closed = False
+        self.draining = False
+        """Whether new turns are refused since the server is about to stop."""
         signals.subscribe(self._on_signal)
 
     @property
     def running(self) -> int:
         return len(self._running)
 
-    async def start(self, begun: BegunTurn, agents: tuple[Agent, ...], chosen: tuple[str, ...]) -> None:
-        """Returns once the turn can be followed."""
-        recorder = TurnRecorder(begun, self._store, self._log, self.limits.lease, self.limits.answer_characters)
+    def admit(self) -> None:
+        """Asked before anything of a new turn is stored. Raises ServiceUnavailable."""
+        if self.draining:
+            raise ServiceUnavailable
+        if self.running >= self.limits.concurrent + self.limits.waiting:
+            raise ServiceUnavailable("Too many questions wait for their answer. Try again in a moment.")
+
+    async def start(self, begun: BegunTurn, agents: tuple[Agent, ...]) -> None:
+        """`agents` are all that may be asked. Returns once the turn can be followed."""
+        lease, room = self.limits.lease, self.limits.answer_characters
+        recorder = TurnRecorder(begun, self._store, self._log, self._saver, lease, room)
         turn_id = begun.turn.id
         await recorder.start(lost=lambda: self._cancel(turn_id, None))
+        names = {agent.name for agent in agents}
+        chosen = tuple(name for name in begun.turn.agents if name in names)
         context = TurnContext(begun.user_message, begun.answer, agents, chosen, recorder)
         task = asyncio.create_task(self._run(turn_id, context, recorder), name=f"turn {turn_id}")
         self._running[turn_id] = _Running(task)
         task.add_done_callback(lambda _: self._running.pop(turn_id, None))
-
-    async def close(self) -> None:
-        """Interrupts what still runs, keeping its text."""
-        running = list(self._running.items())
-        for turn_id, _ in running:
+        if self._closed:  # it was admitted before, and stored since
             self._cancel(turn_id, TurnStatus.INTERRUPTED)
-        await asyncio.gather(*(run.task for _, run in running), return_exceptions=True)
+
+    async def drain(self) -> None:
+        """Admits no more turns, and returns when none runs."""
+        self.draining = True
+        while self._running:
+            await asyncio.wait([run.task for run in self._running.values()])
+
+    async def close(self, within: float | None = None) -> None:
+        """Interrupts what still runs, keeping its text. What the database does not take in `within` seconds goes on
+        being tried for as long as the event loop runs."""
+        self.draining = self._closed = True
+        for turn_id in tuple(self._running):
+            self._cancel(turn_id, TurnStatus.INTERRUPTED)
+        tasks = [run.task for run in self._running.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=within)
+        await self._saver.close(within)
 
     def _on_signal(self, signal: Signal) -> None:
         if isinstance(signal, StopRequested):
@@ -79,22 +112,31 @@ class TurnRunner:
     def _cancel(self, turn_id: int, ended_as: TurnStatus | None) -> None:
         run = self._running.get(turn_id)
         if run is not None and run.ended_as is None:
-            run.ended_as = ended_as
-            run.task.cancel()
+            run.ended_as, run.cancelled = ended_as, True
+            if run.working:
+                run.task.cancel()
 
     async def _run(self, turn_id: int, context: TurnContext, recorder: TurnRecorder) -> None:
+        run = self._running[turn_id]
         try:
-            async with self._slots, asyncio.timeout(self.limits.deadline.total_seconds()):
-                draft = await self._workflow(context)
+            draft = await self._work(run, context)
         except asyncio.CancelledError:
-            run = self._running.get(turn_id)
-            status = run.ended_as if run is not None else None
-            error = INTERRUPTED if status is not TurnStatus.STOPPED else None
-            await recorder.finish(status or TurnStatus.INTERRUPTED, error=error)
+            status = run.ended_as or TurnStatus.INTERRUPTED
+            await recorder.finish(status, error=None if status is TurnStatus.STOPPED else INTERRUPTED)
         except Exception as failure:
             await recorder.finish(TurnStatus.FAILED, error=TurnError.of(_explained(failure, turn_id)))
         else:
             await recorder.finish(TurnStatus.COMPLETED, draft.sources, draft.usage, draft.model)
+
+    async def _work(self, run: _Running, context: TurnContext) -> Draft:
+        if run.cancelled:
+            raise asyncio.CancelledError
+        run.working = True
+        try:
+            async with self._slots, asyncio.timeout(self.limits.deadline.total_seconds()):
+                return await self._workflow(context)
+        finally:
+            run.working = False
 
 
 def _explained(failure: Exception, turn_id: int) -> DeskError:

@@ -41,4 +41,4 @@ class AgentQuery:
     @strawberry.field(description="The agents that this viewer's questions may be sent to.")
     async def agents(self, info: Info) -> list[Agent]:
         viewer = await info.context.viewer()
-        return [Agent.of(agent) for agent in info.context.services.agents.visible_to(viewer)]
+        return [Agent.of(agent) for agent in info.context.services.agents.visible_to(viewer.username)]

@@ -9,23 +9,26 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from domain.errors import NotFound
-from domain.model import Source, Turn, Viewer
+from domain.model import Message, Source, Turn, Viewer
 from domain.services import Services
 
 
 class DeskContext:
     """One operation's. `token` is what the client presented: None when it did not, and "" when it was no bearer
-    token. `address` is the client's, for rate limits. `cursor` is the `seq` of the turn event that was sent last."""
+    token. `address` is the client's, for rate limits. `last_event_id` is the cursor that the client's connection asks to
+    go on from, None without one; `cursor` is the `seq` of the turn event that was sent last."""
 
     def __init__(self, services: Services, token: str | None, address: str, request_id: str) -> None:
         self.services = services
         self.token = token
         self.address = address
         self.request_id = request_id
+        self.last_event_id: int | None = None
         self.cursor: int | None = None
         self._viewer: asyncio.Future[Viewer] | None = None
         # Without a cache: a subscription outlives what it loaded, and a mutation changes it. They batch all the same.
         self._turns: DataLoader[int, Turn | None] = DataLoader(self._load_turns, cache=False)
+        self._versions: DataLoader[int, tuple[Message, ...]] = DataLoader(self._load_versions, cache=False)
         self._sources: DataLoader[int, tuple[Source, ...]] = DataLoader(self._load_sources, cache=False)
 
     def for_operation(self) -> "DeskContext":
@@ -48,6 +51,14 @@ class DeskContext:
     async def sources(self, message_id: int) -> tuple[Source, ...]:
         """A message's sources in citation order, batched with its siblings'; none for what is missing."""
         return await self._sources.load(message_id)
+
+    async def versions(self, message_id: int) -> tuple[Message, ...]:
+        """A message's versions, oldest first, batched with its siblings'; none for what is missing."""
+        return await self._versions.load(message_id)
+
+    async def _load_versions(self, ids: list[int]) -> Sequence[tuple[Message, ...]]:
+        found = await self.services.chats.versions_batch(await self.viewer(), list(dict.fromkeys(ids)))
+        return [found.get(message_id, ()) for message_id in ids]
 
     async def _load_turns(self, ids: list[int]) -> Sequence[Turn | None]:
         found = await self.services.turns.get_batch(await self.viewer(), list(dict.fromkeys(ids)))

@@ -1,4 +1,5 @@
-"""How failures are told in GraphQL: `{message, locations, path, extensions: {code, retryable, request_id, details}}`.
+"""How failures are told in GraphQL: `{message, locations, path, extensions: {code, retryable, request_id, details}}`,
+with `extensions.after` where a turn's events can be had after that one, on another connection.
 
 A failure that the domain names keeps its code. What the client did wrong in GraphQL itself has a code of this face:
 
@@ -45,6 +46,7 @@ STATUS: Mapping[ErrorCode, HTTPStatus] = {
     ErrorCode.MODEL_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorCode.SEARCH_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorCode.DATABASE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorCode.SERVICE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 """The HTTP status of a request that fails before GraphQL runs. Failures of fields do not change the status: GraphQL
@@ -90,8 +92,11 @@ def tell_desk_error(error: DeskError, request_id: str) -> dict[str, Any]:
     """An entry of `errors` for a failure that the domain names, in GraphQL's spelling of names and ids."""
     message = error.message
     details: dict[str, Any] = {}
+    extensions: dict[str, Any] = {"code": error.code, "retryable": error.retryable, "request_id": request_id}
     for name, value in error.details.items():
-        if name == "turn_id":
+        if name == "after":
+            extensions["after"] = value
+        elif name == "turn_id":
             details["turnId"] = encode_id(TURN, value)
         elif name == "fields":
             details["fields"] = {to_camel_case(field): why for field, why in value.items()}
@@ -99,7 +104,6 @@ def tell_desk_error(error: DeskError, request_id: str) -> dict[str, Any]:
                 message = message.replace(f"{field}: ", f"{to_camel_case(field)}: ")
         else:
             details[to_camel_case(name)] = value
-    extensions: dict[str, Any] = {"code": error.code, "retryable": error.retryable, "request_id": request_id}
     if any(details.values()):
         extensions["details"] = details
     return {"message": message, "extensions": extensions}

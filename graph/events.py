@@ -6,8 +6,8 @@ from contextlib import aclosing
 import strawberry
 
 from domain import events
-from domain.errors import BadUserInput
-from domain.model import TurnStatus
+from domain.errors import BadUserInput, ServiceUnavailable
+from domain.model import OnBusy, TurnStatus
 from graph.agents import Route
 from graph.context import DeskContext, Info
 from graph.ids import CHAT_SESSION, TURN, encode_id, key_of
@@ -105,6 +105,7 @@ class SendMessageInput:
     agents: list[str] | None = strawberry.field(
         default=strawberry.UNSET, description="Names of agents to ask; without them, the router chooses."
     )
+    on_busy: OnBusy = OnBusy.REJECT
 
 
 @strawberry.type
@@ -117,13 +118,16 @@ class Subscription:
     async def send_message(self, info: Info, input: SendMessageInput) -> AsyncGenerator[TurnEvent, None]:
         context = info.context
         viewer = await context.viewer()
-        after = _checked_after(given(input.after))
+        key = given(input.client_message_id)
+        # Without a key this begins a turn, of which a client that reconnects has seen nothing.
+        after = _cursor(given(input.after), context.last_event_id if key is not None else None)
         turn = await context.services.turns.send(
             viewer,
             key_of(CHAT_SESSION, "sessionId", input.session_id),
             input.text,
-            given(input.client_message_id),
+            key,
             given(input.agents),
+            input.on_busy,
         )
         async with aclosing(_follow(context, turn.id, after)) as turn_events:
             async for event in turn_events:
@@ -134,7 +138,7 @@ class Subscription:
         "then follows it live."
     )
     async def resume_turn(self, info: Info, turn_id: strawberry.ID, after: int = 0) -> AsyncGenerator[TurnEvent, None]:
-        _checked_after(after)
+        after = _cursor(after, info.context.last_event_id)
         async with aclosing(_follow(info.context, key_of(TURN, "turnId", turn_id), after)) as turn_events:
             async for event in turn_events:
                 yield event
@@ -143,15 +147,19 @@ class Subscription:
 async def _follow(context: DeskContext, turn_id: int, after: int) -> AsyncGenerator[TurnEvent, None]:
     """A turn's events as they come. Leaving it stops nothing but the following."""
     viewer = await context.viewer()
-    async with aclosing(context.services.turns.follow(viewer, turn_id, after)) as batches:
-        async for batch in batches:
-            for event in batch:
-                context.cursor = event.seq
-                yield shown(event)
+    try:
+        async with aclosing(context.services.turns.follow(viewer, turn_id, after)) as batches:
+            async for batch in batches:
+                for event in batch:
+                    after = context.cursor = event.seq
+                    yield shown(event)
+    except ServiceUnavailable as closing:
+        raise ServiceUnavailable(closing.message, after=after) from None
 
 
-def _checked_after(after: int | None) -> int:
-    """Before anything is sent: `follow` would say so only once the message is on its way."""
+def _cursor(after: int | None, last_event_id: int | None) -> int:
+    """Where to go on from: the connection knows it better than the operation, which a client repeats as it was.
+    Checked before anything is sent: `follow` would say so only once the message is on its way."""
     if after is not None and after < 0:
         raise BadUserInput(fields={"after": "must not be negative"})
-    return after or 0
+    return (after or 0) if last_event_id is None else last_event_id

@@ -68,6 +68,13 @@ class Message(Node):
         known = self.known_sources
         return sources_of(known if known is not None else await info.context.sources(self.message_id))
 
+    @strawberry.field(
+        description="All that was answered to the same question, oldest first; the last is the one that the session "
+        "shows. A message that was never written anew is its only version."
+    )
+    async def versions(self, info: Info) -> "list[Message]":
+        return [Message.of(version) for version in await info.context.versions(self.message_id)]
+
     @classmethod
     def of(cls, message: model.Message, complete: bool = False) -> "Message":
         """`complete` says that `message.sources` are all there are; else they are loaded when they are asked for."""

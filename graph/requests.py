@@ -5,6 +5,7 @@ taken: a page on another origin cannot send one without asking first, so no form
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -15,6 +16,9 @@ from starlette.requests import Request
 
 from domain.errors import BadUserInput, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
 from graph.negotiation import JSON
+
+LAST_EVENT_ID = re.compile(r"[0-9]{0,9}")
+"""Its number fits GraphQL's Int, as every `seq` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,15 @@ def check_text(value: Any) -> None:
     except TypeError as error:
         reason = "A string holds half a character (a lone surrogate)." if "surrogate" in str(error) else str(error)
         raise BadUserInput(reason) from error
+
+
+def last_event_id(request: Request) -> int | None:
+    """The cursor that a reader of server-sent events reconnects with; an empty one counts as none. Raises
+    BadUserInput."""
+    value = request.headers.get("last-event-id", "")
+    if not LAST_EVENT_ID.fullmatch(value):
+        raise BadUserInput(fields={"last-event-id": "must be the `id` of an event, a whole number"})
+    return int(value) if value else None
 
 
 def _from_parameters(parameters: Mapping[str, str]) -> Operation:

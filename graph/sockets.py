@@ -2,7 +2,8 @@
 
 After https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md. This module adds: who is signed in on the
 socket and until when, strict message shapes, errors in this API's form, and a failed document ends its own operation
-only. Close codes beyond the protocol's: 1009 a message too large, 1013 nobody can be authenticated just now.
+only. Close codes beyond the protocol's: 1009 a message too large, 1012 the server stops, 1013 nobody can be
+authenticated just now.
 """
 
 import asyncio
@@ -23,17 +24,17 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 from strawberry.types import ExecutionResult
 
-from domain.errors import BadUserInput, DeskError, RateLimited, Unauthenticated
+from domain.errors import BadUserInput, DeskError, RateLimited, ServiceUnavailable, Unauthenticated
 from graph.answers import answer_of, is_request_error
 from graph.context import DeskContext
 from graph.errors import tell, tell_desk_error
 from graph.requests import decode_json, operation_of
 
-BAD_REQUEST, FORBIDDEN, TOO_LARGE, TRY_AGAIN_LATER = 4400, 4403, 1009, 1013
+BAD_REQUEST, FORBIDDEN, TOO_LARGE, RESTART, TRY_AGAIN_LATER = 4400, 4403, 1009, 1012, 1013
 REASON_LENGTH = 120
 """Bytes of a close frame's reason, which RFC 6455 bounds at 123."""
 FAREWELL = 0.25
-"""Seconds in which the operations of a login that ended may say so, before the socket closes."""
+"""Seconds in which the operations of a socket that is ended may say so, before it closes."""
 TOKEN_NAMES = ("authorization", "Authorization", "token", "accessToken", "access_token")
 
 
@@ -81,6 +82,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
 
     async def handle(self) -> None:
         with ExitStack() as self._login:
+            self._login.enter_context(self.context.services.streams.attend(self._ended))
             await super().handle()
 
     async def shutdown(self) -> None:
@@ -110,7 +112,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
             except DeskError as error:
                 await self.websocket.close(TRY_AGAIN_LATER, error.code)
                 return
-            self._login.enter_context(self.context.services.streams.watch(viewer, self._login_ended))
+            self._login.enter_context(self.context.services.streams.watch(viewer, self._ended))
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
 
     async def handle_ping(self, message: PingMessage) -> None:
@@ -154,17 +156,24 @@ class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
         told = tell_desk_error(error, self.context.request_id)
         await self.send_message(_message(operation_id, "error", [told]))
 
-    def _login_ended(self, error: DeskError) -> None:
+    def _ended(self, error: DeskError) -> None:
+        """The login's end, or the server's."""
         if self._farewell is None:
-            self._farewell = asyncio.create_task(self._close_after_farewell())
+            self._farewell = asyncio.create_task(self._close_after_farewell(error))
 
-    async def _close_after_farewell(self) -> None:
+    async def _close_after_farewell(self, error: DeskError) -> None:
         """Followers of turns were told at the same time, and end with an error of their own first."""
         tasks = [operation.task for operation in self.operations.values() if operation.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=FAREWELL)
         with suppress(WebSocketDisconnected):
-            await self.websocket.close(FORBIDDEN, "Forbidden")
+            if not isinstance(error, ServiceUnavailable):
+                await self.websocket.close(FORBIDDEN, "Forbidden")
+                return
+            for operation_id in tuple(self.operations):
+                await self.cleanup_operation(operation_id)
+                await self._refuse(operation_id, error)
+            await self.websocket.close(RESTART, "Service Restart")
 
 
 def token_in(payload: Mapping[str, Any]) -> str | None:

@@ -20,8 +20,8 @@ from graph.negotiation import EVENT_STREAM
 
 COMMENT = b":\n\n"
 COMPLETE = b"event: complete\ndata:\n\n"
-MAX_PENDING = 256
-"""Results that wait for a slow client; beyond, the operation waits too."""
+MAX_PENDING = 65_536
+"""Bytes that wait for a slow client; beyond, the operation waits too."""
 
 Results = AsyncGenerator[ExecutionResult, None]
 
@@ -47,20 +47,23 @@ class _Pending:
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
+        self.size = 0
         self.ended = False
         self.changed = asyncio.Event()
         self.room = asyncio.Event()
 
     async def put(self, chunk: bytes) -> None:
         self.chunks.append(chunk)
+        self.size += len(chunk)
         self.changed.set()
-        if len(self.chunks) >= MAX_PENDING:
+        if self.size >= MAX_PENDING:
             self.room.clear()
             await self.room.wait()
 
     def take(self) -> bytes:
         taken = b"".join(self.chunks)
         self.chunks.clear()
+        self.size = 0
         self.changed.clear()
         self.room.set()
         return taken

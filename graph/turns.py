@@ -3,13 +3,21 @@
 import strawberry
 
 from domain import model
-from domain.model import TurnStatus
+from domain.model import OnBusy, TurnStatus
 from graph.agents import Route
 from graph.context import Info
-from graph.ids import TURN, encode_id, key_of
-from graph.nodes import Node
+from graph.ids import MESSAGE, TURN, encode_id, key_of
+from graph.nodes import Node, given
 
-strawberry.enum(TurnStatus, description="RUNNING at first, then one of the others for good.")
+strawberry.enum(
+    TurnStatus,
+    description="RUNNING at first, or QUEUED while it waits for the turn before it; at last one of the others, for good.",
+)
+strawberry.enum(
+    OnBusy,
+    description="What becomes of a question while its session answers another: it is refused with CHAT_BUSY, it waits "
+    "its turn, or it stops what runs and waits there and takes over.",
+)
 
 
 @strawberry.type(description="What a turn cost, in the model's tokens.")
@@ -64,3 +72,19 @@ class TurnMutation:
     async def stop_turn(self, info: Info, turn_id: strawberry.ID) -> Turn:
         viewer = await info.context.viewer()
         return Turn.of(await info.context.services.turns.stop(viewer, key_of(TURN, "turnId", turn_id)))
+
+    @strawberry.mutation(
+        description="Answers a question anew, and returns the turn that does: `resumeTurn` follows it. `messageId` is "
+        "an answer, or the question. The answers before stay, in `Message.versions`. Safe to retry with a "
+        "`clientMessageId`."
+    )
+    async def regenerate(
+        self,
+        info: Info,
+        message_id: strawberry.ID,
+        client_message_id: str | None = strawberry.UNSET,
+        on_busy: OnBusy = OnBusy.REJECT,
+    ) -> Turn:
+        viewer = await info.context.viewer()
+        key = key_of(MESSAGE, "messageId", message_id)
+        return Turn.of(await info.context.services.turns.regenerate(viewer, key, given(client_message_id), on_busy))

@@ -32,7 +32,7 @@ from graph.context import DeskContext, new_request_id
 from graph.documents import operation_type
 from graph.errors import STATUS, tell, tell_desk_error
 from graph.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, choose
-from graph.requests import Operation, decode_json, read_operation
+from graph.requests import Operation, decode_json, last_event_id, read_operation
 from graph.schema import create_schema
 from graph.sockets import Socket, SocketHandler, bearer
 from graph.sse import EventStream, Results
@@ -108,6 +108,7 @@ class GraphQLView(GraphQL[DeskContext, None]):
                 raise MethodNotAllowed("Mutations are sent with POST.")
             form = _form(accept, kind)
             if form == EVENT_STREAM:
+                context.last_event_id = last_event_id(request)
                 return EventStream(await self._stream(operation, request, context), context, self._heartbeat)
             return _json(await self._execute(operation, request, context), context, form)
         except ClientDisconnect:

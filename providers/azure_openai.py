@@ -9,8 +9,8 @@ import re
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
-from providers.openai import PATIENCE, completions_model, connection
-from providers.whole_answers import WholeAzureChatOpenAI
+from providers.direct_answers import DirectAzureChatOpenAI
+from providers.openai import completions_model, connection, default_patience
 from settings import Settings
 
 _DATED = re.compile(r"(\d{4}-\d{2})-\d{2}(-preview)?")
@@ -20,13 +20,14 @@ _USAGE_SINCE = "2024-09"
 """The first month whose api-versions take `stream_options`; older ones refuse the whole request."""
 
 
-def azure_openai_model(settings: Settings, *, patience: float = PATIENCE) -> BaseChatModel:
+def azure_openai_model(settings: Settings, *, patience: float | None = None) -> BaseChatModel:
     """The deployment that the AZURE_OPENAI_* settings name. It belongs to one event loop; end it with
-    `providers.openai.close_model`. Raises ValueError for a missing setting or an api-version of no known form."""
+    `providers.openai.close_model`. `patience` as in `openai_model`. Raises ValueError for a missing setting or an api-version of no known form."""
     endpoint, deployment = settings.azure_openai_endpoint, settings.azure_openai_deployment
     key, version = settings.azure_openai_api_key, settings.azure_openai_api_version
     if endpoint is None or deployment is None or key is None or version is None:
         raise ValueError("Azure OpenAI is not configured")
+    patience = patience or default_patience(settings)
     # Azure's portal shows the address in each of these forms.
     endpoint, version = _PATH.sub("", endpoint), version.strip().lower()
     if version in _UNDATED:
@@ -41,7 +42,7 @@ def azure_openai_model(settings: Settings, *, patience: float = PATIENCE) -> Bas
 def _dated_model(
     endpoint: str, deployment: str, key: SecretStr, version: str, patience: float, *, usage: bool
 ) -> BaseChatModel:
-    return WholeAzureChatOpenAI(
+    return DirectAzureChatOpenAI(
         azure_endpoint=endpoint,
         azure_deployment=deployment,
         api_version=version,

@@ -30,7 +30,7 @@ from domain.chunking import chunk
 from domain.errors import SearchUnavailable
 from domain.knowledge import Chunk, Document, IndexReport, Passage, TermStatistics
 from domain.terms import content_terms, terms
-from providers.index_file import IndexFile, NotIndexedError
+from providers.index_file import IndexFile, IndexReaders, NotIndexedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +76,7 @@ class EmbeddedSearch:
     def __init__(self, folder: Path, embedder: Embeds | None = None) -> None:
         self._folder = folder
         self._embedder = embedder
+        self._readers = IndexReaders()
         self._vectors: dict[str, _Vectors] = {}
         self._asking = Lock()
         self._asked = lru_cache(maxsize=QUESTIONS)(lambda question: embedder.embed([question])[0] if embedder else None)
@@ -115,6 +116,7 @@ class EmbeddedSearch:
 
     async def close(self) -> None:
         self._vectors.clear()
+        self._readers.close()
 
     def _path(self, agent: str) -> Path:
         return self._folder / f"{quote(agent, safe='')}.sqlite3"
@@ -171,7 +173,7 @@ class EmbeddedSearch:
             return []
         with self._asking:  # a router asks every agent at once: the first embeds the question, the others wait for it
             vector = self._asked(question)
-        with _available(agent), IndexFile.reading(self._path(agent)) as index:
+        with _available(agent), self._readers.reading(self._path(agent)) as index:
             scores: dict[int, float] = _coverage(index, asked)
             if vector is not None and (vectors := self._vectors_of(agent, index)):
                 weight = CODES if any(_CODE.fullmatch(term) for term in asked) else WORDS
@@ -197,7 +199,7 @@ class EmbeddedSearch:
         return kept
 
     def _term_statistics(self, agent: str, asked: Sequence[str]) -> TermStatistics:
-        with _available(agent), IndexFile.reading(self._path(agent)) as index:
+        with _available(agent), self._readers.reading(self._path(agent)) as index:
             found = index.frequencies(asked)
             return TermStatistics(index.measure()[0], {term: found.get(term, 0) for term in asked})
 
@@ -206,7 +208,7 @@ class EmbeddedSearch:
         if not paths:
             raise SearchUnavailable("No knowledge base is indexed yet.")
         for path in paths:
-            with _available(path.stem), IndexFile.reading(path) as index:
+            with _available(path.stem), self._readers.reading(path) as index:
                 index.frequencies(["ready"])
 
 

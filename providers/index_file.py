@@ -8,10 +8,12 @@ another, see the index before or after a writer's transaction, never in between 
 import json
 import sqlite3
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
+from threading import Lock
 from uuid import uuid4
 
 from domain.knowledge import Chunk
@@ -21,6 +23,8 @@ STAMP = f"1 terms {TERMS}"
 """A file with another stamp is built anew."""
 TITLE_WEIGHT = 3.0
 """How often a term in a chunk's title path counts, a term in its text counting once."""
+KEPT_OPEN = 4
+"""How many connections to one file stay open while nobody reads."""
 BUSY_SECONDS = 0.25
 WRITER_PATIENCE_SECONDS = 900.0
 
@@ -61,7 +65,7 @@ class NotIndexedError(Exception):
 
 
 class IndexFile:
-    """An open index. Belongs to one thread; made by `reading` and `writing`."""
+    """An open index. Belongs to one thread at a time; made by `reading` and `writing`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -70,13 +74,7 @@ class IndexFile:
     @contextmanager
     def reading(cls, path: Path) -> Iterator["IndexFile"]:
         """One consistent view. Raises NotIndexedError and sqlite3.Error."""
-        if not path.exists():
-            raise NotIndexedError(path.name)
-        with closing(_connect(f"{path.resolve().as_uri()}?mode=rw")) as connection:
-            connection.execute("BEGIN")
-            index = cls(connection)
-            if index.fact("stamp") != STAMP:
-                raise NotIndexedError(path.name)
+        with closing(IndexReaders()) as readers, readers.reading(path) as index:
             yield index
 
     @classmethod
@@ -194,8 +192,71 @@ class IndexFile:
         return {row[0]: _chunk(row) for row in rows}
 
 
+class IndexReaders:
+    """Reads index files, of which some stay open in between: to open one costs several times what a search does.
+    For threads."""
+
+    def __init__(self) -> None:
+        self._idle: defaultdict[Path, list[tuple[_Identity, sqlite3.Connection]]] = defaultdict(list)
+        self._changing = Lock()
+
+    @contextmanager
+    def reading(self, path: Path) -> Iterator[IndexFile]:
+        """One consistent view. Raises NotIndexedError and sqlite3.Error."""
+        identity = _identity(path)
+        connection = self._taken(path, identity) or _connect(f"{path.resolve().as_uri()}?mode=rw")
+        try:
+            connection.execute("BEGIN")
+            index = IndexFile(connection)
+            if index.fact("stamp") != STAMP:
+                raise NotIndexedError(path.name)
+            yield index
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        self._put_back(path, identity, connection)
+
+    def close(self) -> None:
+        with self._changing:
+            for idle in self._idle.values():
+                for _, connection in idle:
+                    connection.close()
+            self._idle.clear()
+
+    def _taken(self, path: Path, identity: "_Identity") -> sqlite3.Connection | None:
+        """One that is open to this very file, and not to one that stood at its place before."""
+        with self._changing:
+            idle = self._idle[path]
+            while idle:
+                found, connection = idle.pop()
+                if found == identity:
+                    return connection
+                connection.close()
+        return None
+
+    def _put_back(self, path: Path, identity: "_Identity", connection: sqlite3.Connection) -> None:
+        with self._changing:
+            if len(self._idle[path]) < KEPT_OPEN:
+                self._idle[path].append((identity, connection))
+                return
+        connection.close()
+
+
+_Identity = tuple[int, int]
+
+
+def _identity(path: Path) -> _Identity:
+    """Tells a file from another at the same place. Raises NotIndexedError."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise NotIndexedError(path.name) from None
+    return found.st_dev, found.st_ino
+
+
 def _connect(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
 
 
 def _patiently(connection: sqlite3.Connection, statement: str, proceed: Callable[[], None]) -> None:

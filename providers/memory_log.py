@@ -53,12 +53,15 @@ class TurnEventsReader(LogReader):
     async def read(self) -> Sequence[TurnEvent]:
         log = self._log
         while True:
-            if self._error is not None:
+            # What may be tried again ends after what is there: it might be the turn's last event.
+            if self._error is not None and not self._error.retryable:
                 raise self._error
             if len(log.events) > self._cursor:
                 batch = log.events[self._cursor :]
                 self._cursor = len(log.events)
                 return batch
+            if self._error is not None and not log.closed:
+                raise self._error
             if log.error is not None:
                 raise log.error
             if log.closed:
@@ -83,7 +86,7 @@ class TurnEventsReader(LogReader):
 class MemoryTurnLog(TurnLog):
     """Keeps an ended turn for `linger` seconds; later followers read it from the store."""
 
-    name = "memory"
+    name = "memory (one process)"
 
     def __init__(self, linger: float = 60) -> None:
         self._linger = linger

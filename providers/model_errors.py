@@ -10,10 +10,12 @@ the result `from` the original, which goes to the log.
 import json
 import re
 
+import aiohttp
 import httpx2
 import openai
 
 from domain.errors import ContentFiltered, DeskError, ModelUnavailable
+from providers.event_stream import EventTooLongError
 
 FILTERED = "content_filter"
 """The error code of a refused prompt, and the finish reason of an answer that was cut off."""
@@ -36,13 +38,14 @@ def model_error(error: Exception) -> DeskError | None:
         return ContentFiltered()
     match error:
         case openai.APITimeoutError() | httpx2.TimeoutException() | TimeoutError():
-            return ModelUnavailable(_TOO_LONG)
+            return ModelUnavailable(None if _is_lost(error) else _TOO_LONG)
         case openai.APIConnectionError() | httpx2.TransportError():
             return ModelUnavailable()
         case openai.APIStatusError():
             return ModelUnavailable(_BY_STATUS.get(error.status_code), **_retry_after(error.response))
-        # A chunk that is not JSON; an error object among the chunks, or an end before the answer's.
-        case json.JSONDecodeError() | openai.OpenAIError():
+        # A chunk that is not JSON, not text, or has no end; an error object among the chunks, or an end before the
+        # answer's.
+        case json.JSONDecodeError() | UnicodeDecodeError() | EventTooLongError() | openai.OpenAIError():
             return ModelUnavailable(_BROKE_OFF)
     return None
 
@@ -54,6 +57,14 @@ def _is_filtered(error: Exception) -> bool:
         return error.code == FILTERED
     # AzureChatOpenAI, not streaming, raises this class with nothing but its text to know it by.
     return type(error) is ValueError and "content filter being triggered" in str(error)
+
+
+def _is_lost(error: BaseException) -> bool:
+    """The SDK's aiohttp transport gives connections that are refused or dropped out as timed out too."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, aiohttp.ClientConnectionError):
+        cause = cause.__cause__
+    return cause is not None and not isinstance(cause, TimeoutError)
 
 
 def _retry_after(response: httpx2.Response) -> dict[str, int]:

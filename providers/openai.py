@@ -8,32 +8,37 @@ from langchain_core.language_models import BaseChatModel
 from openai import DefaultAioHttpClient
 from pydantic import SecretStr
 
-from providers.whole_answers import WholeChatOpenAI
+from providers.direct_answers import DirectChatOpenAI
 from settings import Settings
 
 OPENAI_URL = "https://api.openai.com/v1"
-PATIENCE = 30.0
-"""Seconds that a server may stay silent, before the answer and between two pieces of it."""
+MARGIN = 5.0
+"""Seconds by which a connection is more patient than a turn, so that it is the turn that ends a silence and names it."""
 CONNECT_PATIENCE = 5.0
 RETRIES = 2
 """Further attempts after a request that failed before its answer began; the SDK honours Retry-After."""
 
 
-def openai_model(settings: Settings, *, patience: float = PATIENCE) -> BaseChatModel:
+def openai_model(settings: Settings, *, patience: float | None = None) -> BaseChatModel:
     """The model named by OPENAI_MODEL, at OPENAI_BASE_URL. It belongs to one event loop; end it with `close_model`.
-    Raises ValueError when OPENAI_MODEL is not set."""
+    `patience` is how long the server may stay silent, in seconds; by default a little longer than turns wait. Raises ValueError when OPENAI_MODEL is not set."""
     if settings.openai_model is None:
         raise ValueError("OPENAI_MODEL is not set")
     # The SDK insists on a key; servers without accounts ignore what they are sent.
     key = settings.openai_api_key or SecretStr("none")
+    patience = patience or default_patience(settings)
     return completions_model(settings.openai_base_url or OPENAI_URL, settings.openai_model, key, patience=patience)
+
+
+def default_patience(settings: Settings) -> float:
+    return max(settings.turn_first_token_seconds, settings.turn_silence_seconds) + MARGIN
 
 
 def completions_model(
     base_url: str, model: str, key: SecretStr, *, patience: float, query: Mapping[str, str] | None = None
 ) -> BaseChatModel:
     """`base_url` ends before `/chat/completions`; `query` goes with every request."""
-    return WholeChatOpenAI(
+    return DirectChatOpenAI(
         base_url=base_url,
         model=model,
         api_key=key,

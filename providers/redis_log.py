@@ -8,10 +8,11 @@ from uuid import uuid4
 
 from redis.asyncio.connection import parse_url
 
-from domain.errors import DeskError
+from domain.errors import DeskError, ServiceUnavailable
 from domain.events import TurnEvent
 from domain.ports import LogReader, TurnLog
 from providers.memory_log import MemoryTurnLog
+from providers.redis_connection import FAILURES
 from providers.redis_tail import TurnTail
 from providers.redis_writer import LogKeys, TurnWriter
 
@@ -37,6 +38,13 @@ class RedisTurnLog(TurnLog):
     def unwritten(self) -> int:
         """How many turns' events are kept for Redis: those that run, and those that ended but are not all written."""
         return self._writer.turns
+
+    async def check(self) -> None:
+        """Raises ServiceUnavailable unless Redis answers now."""
+        try:
+            await self._writer.ping()
+        except FAILURES as failure:
+            raise ServiceUnavailable("Redis cannot be reached just now.") from failure
 
     async def open(self, turn_id: int) -> None:
         await self._local.open(turn_id)

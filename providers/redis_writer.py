@@ -7,6 +7,7 @@ until the last is written. A key outlives its worker by `keep` seconds, and its 
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +68,14 @@ class TurnWriter:
     @property
     def turns(self) -> int:
         return len(self._turns)
+
+    async def ping(self) -> None:
+        """Raises one of FAILURES. A connection that idled may be one to a Redis that is no more: the second attempt is
+        made on a new one."""
+        with suppress(*FAILURES):
+            await self._redis.ping()
+            return
+        await self._redis.ping()
 
     def begin(self, turn_id: int) -> None:
         self._turns[turn_id] = _Turn(turn_id)

@@ -7,9 +7,23 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.model import OnBusy
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
+
+
+_ClientMessageId = Annotated[
+    str | None, Field(description="The client's own id: sending it again attaches to the same turn.")
+]
+_OnBusy = Annotated[
+    OnBusy,
+    Field(
+        strict=False,
+        description="While the chat answers another message: be refused, wait for its turn, or stop what runs and waits.",
+    ),
+]
 
 
 class Registration(_Body):
@@ -42,9 +56,13 @@ class MessageBody(_Body):
     chat_id: int
     message: str
     stream: Annotated[bool, Field(description="Events as they come, or one JSON answer at the end.")] = True
-    client_message_id: Annotated[
-        str | None, Field(description="The client's own id: sending it again attaches to the same turn.")
-    ] = None
+    client_message_id: _ClientMessageId = None
     agents: Annotated[
         list[str] | None, Field(description="Names of agents to ask, instead of letting the router choose.")
     ] = None
+    on_busy: _OnBusy = OnBusy.REJECT
+
+
+class RegenerateBody(_Body):
+    client_message_id: _ClientMessageId = None
+    on_busy: _OnBusy = OnBusy.REJECT

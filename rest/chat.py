@@ -1,18 +1,21 @@
 """/chat: chat sessions, their messages, the sources of answers, the agents."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from domain.model import Role
+from domain.model import Message, Role, Viewer
 from domain.pages import MAX_PAGE, PageRequest
+from domain.services import Services
 from rest.bodies import ChatTitle, NewChatBody
 from rest.route import DeskRoute
 from rest.shapes import (
     AgentShape,
     Json,
     MessagePage,
+    MessageShape,
     NewChatShape,
     SessionPage,
     SessionShape,
@@ -39,6 +42,7 @@ def chat_router() -> APIRouter:
     add("/{chat_id:row_id}", delete, methods=["DELETE"], status_code=204, response_class=Response)
     add("/{chat_id:row_id}/messages", messages, methods=["GET"], response_model=MessagePage)
     add("/messages/{message_id:row_id}/sources", sources, methods=["GET"], response_model=list[SourceShape])
+    add("/messages/{message_id:row_id}/versions", versions, methods=["GET"], response_model=list[MessageShape])
     return router
 
 
@@ -63,7 +67,7 @@ async def sessions(
 
 async def agents(desk: Desk, viewer: SignedIn) -> Response:
     """The agents that the viewer may be routed to."""
-    return Json([agent_shape(agent) for agent in desk.agents.visible_to(viewer)])
+    return Json([agent_shape(agent) for agent in desk.agents.visible_to(viewer.username)])
 
 
 async def rename(desk: Desk, viewer: SignedIn, chat_id: ChatId, body: ChatTitle) -> Response:
@@ -80,11 +84,9 @@ async def delete(desk: Desk, viewer: SignedIn, chat_id: ChatId) -> Response:
 async def messages(desk: Desk, viewer: SignedIn, chat_id: ChatId, limit: Limit = 20, cursor: Cursor = None) -> Response:
     """A chat's messages, oldest first, answers with their sources."""
     page = await desk.chats.messages(viewer, chat_id, PageRequest.of(first=limit, after=cursor or None))
-    answers = [message.id for message in page.items if message.role is Role.ASSISTANT]
-    found = await desk.chats.sources_batch(viewer, answers) if answers else {}
     return Json(
         MessagePage(
-            items=[message_shape(message, found.get(message.id, ())) for message in page.items],
+            items=await _with_sources(desk, viewer, page.items),
             next_cursor=page.edges[-1].cursor if page.has_next else None,
         )
     )
@@ -93,3 +95,14 @@ async def messages(desk: Desk, viewer: SignedIn, chat_id: ChatId, limit: Limit =
 async def sources(desk: Desk, viewer: SignedIn, message_id: Annotated[int, Path()]) -> Response:
     """What one answer rests on, in the order of citation."""
     return Json(source_shapes(await desk.chats.sources(viewer, message_id)))
+
+
+async def versions(desk: Desk, viewer: SignedIn, message_id: Annotated[int, Path()]) -> Response:
+    """All that was answered to the same question, oldest first; the last is the one that the chat's list shows."""
+    return Json(await _with_sources(desk, viewer, await desk.chats.versions(viewer, message_id)))
+
+
+async def _with_sources(desk: Services, viewer: Viewer, messages: Sequence[Message]) -> list[MessageShape]:
+    answers = [message.id for message in messages if message.role is Role.ASSISTANT]
+    found = await desk.chats.sources_batch(viewer, answers) if answers else {}
+    return [message_shape(message, found.get(message.id, ())) for message in messages]

@@ -29,6 +29,8 @@ AT_ONCE = 256
 _LINE_ENDS = tuple((c.encode(), b"\\u%04x" % ord(c)) for c in "\u0085\u2028\u2029")
 """No line ends for SSE, but for much that splits text into lines (Python's str.splitlines does)."""
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+RECONNECT_AFTER = 1_000
+"""Milliseconds after which the clients of a server that stops come back: to another one, or to the one that follows."""
 _log = structlog.get_logger()
 
 
@@ -103,7 +105,8 @@ async def _wait_until_gone(receive: Receive) -> None:
 
 
 def _closing(code: ErrorCode) -> bytes:
-    return f": closed: {code}\n\n".encode()
+    retry = f"retry: {RECONNECT_AFTER}\n" if code is ErrorCode.SERVICE_UNAVAILABLE else ""
+    return f"{retry}: closed: {code}\n\n".encode()
 
 
 # ---------------------------------------------------------------- one event

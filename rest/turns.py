@@ -11,7 +11,7 @@ from domain.errors import BadUserInput, Internal
 from domain.events import TERMINAL
 from domain.model import Message, Turn, TurnError, TurnStatus, Viewer
 from domain.services import Services
-from rest.bodies import MessageBody
+from rest.bodies import MessageBody, RegenerateBody
 from rest.errors import ErrorResponse, request_id_of
 from rest.route import EVENT_STREAM, JSON, DeskRoute, require_acceptable
 from rest.shapes import AnswerShape, Json, TurnShape, source_shapes, turn_shape, usage_shape
@@ -48,6 +48,7 @@ def turns_router() -> APIRouter:
         responses=_EVENTS,
     )
     add("/turns/{turn_id:row_id}/stop", stop, methods=["POST"], response_model=TurnShape)
+    add("/messages/{message_id:row_id}/regenerate", regenerate, methods=["POST"], response_model=TurnShape)
     return router
 
 
@@ -58,7 +59,9 @@ async def send_message(request: Request, desk: Desk, viewer: SignedIn, body: Mes
     """
     require_acceptable(request, EVENT_STREAM if body.stream else JSON)
     try:
-        turn = await desk.turns.send(viewer, body.chat_id, body.message, body.client_message_id, body.agents)
+        turn = await desk.turns.send(
+            viewer, body.chat_id, body.message, body.client_message_id, body.agents, body.on_busy
+        )
     except BadUserInput as unfit:
         fields: dict[str, str] = unfit.details["fields"]
         raise BadUserInput(
@@ -86,6 +89,16 @@ async def follow(
 async def stop(desk: Desk, viewer: SignedIn, turn_id: TurnId) -> Response:
     """Ends generation, keeping what was written. A turn that has ended stays as it is."""
     return Json(turn_shape(await desk.turns.stop(viewer, turn_id), desk.agents))
+
+
+async def regenerate(
+    desk: Desk, viewer: SignedIn, message_id: Annotated[int, Path()], body: RegenerateBody | None = None
+) -> Response:
+    """Answers a question anew, and returns the turn that does: its events are there to be followed. The message is an
+    answer, or the question; the answers before stay, as versions."""
+    asked = body or RegenerateBody()
+    turn = await desk.turns.regenerate(viewer, message_id, asked.client_message_id, asked.on_busy)
+    return Json(turn_shape(turn, desk.agents))
 
 
 def _stream(request: Request, desk: Services, viewer: Viewer, turn_id: int, after: int) -> EventStream:

@@ -3,6 +3,10 @@
     with live_server({"RATE_LIMIT_SEND": "3/minute"}) as url:
         httpx.get(f"{url}/readyz")
 
+    processes: list[subprocess.Popen[bytes]] = []
+    with live_server(processes=processes):
+        processes[0].send_signal(signal.SIGTERM)
+
 Settings of the developer's environment and `.env` do not reach it. What it logs is shown when it does not start, and
 when it logged a traceback that nobody expected.
 """
@@ -38,17 +42,22 @@ DEFAULTS = {
 
 @contextmanager
 def live_server(
-    env: Mapping[str, str] | None = None, *, tracebacks: bool = False, by_command: bool = False
+    env: Mapping[str, str] | None = None,
+    *,
+    tracebacks: bool = False,
+    by_command: bool = False,
+    processes: list[subprocess.Popen[bytes]] | None = None,
 ) -> Iterator[str]:
     """The base URL of a server that is ready. `tracebacks` says that its log may hold some; `by_command` starts it by
-    `answerdesk serve`, with its workers. Servers that are given one DATA_DIR share what is in it."""
+    `answerdesk serve`, with its workers. Servers that are given one DATA_DIR share what is in it. The process is added
+    to `processes`, for who wants to end it otherwise."""
     with TemporaryDirectory(prefix="answerdesk-live-") as folder:
         log = Path(folder) / "server.log"
         variables = _environment(Path(folder), env or {})
         _run(["-c", "import cli; cli.main()", "migrate"], variables, folder)
         port = _free_port()
         uvicorn = ["-m", "uvicorn", "server:app", "--app-dir", str(HOUSE), "--port", str(port),
-                   "--ws", "websockets-sansio", "--no-access-log", "--timeout-graceful-shutdown", "5"]  # fmt: skip
+                   "--ws", "websockets-sansio", "--no-access-log"]  # fmt: skip
         with log.open("w") as out:
             server = subprocess.Popen(
                 [sys.executable, *(["-c", "import cli; cli.main()", "serve"] if by_command else uvicorn)],
@@ -57,6 +66,8 @@ def live_server(
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
+        if processes is not None:
+            processes.append(server)
         url = f"http://127.0.0.1:{port}"
         try:
             _wait_until_ready(url, server, log)

@@ -8,6 +8,7 @@ from db.chats import SqlChatStore
 from db.engine import Database
 from db.logins import SqlLoginStore
 from db.messages import SqlMessageStore
+from db.queue import SqlQueueStore
 from db.turns import SqlTurnStore
 from domain.model import ChatSession, Source, Span, TurnError, TurnStatus, Usage, User
 from domain.ports import (
@@ -16,9 +17,11 @@ from domain.ports import (
     ChatStore,
     LoginStore,
     MessageStore,
+    QueueStore,
     StoredTurn,
     TurnOutcome,
     TurnProgress,
+    TurnRequest,
     TurnStore,
 )
 
@@ -47,6 +50,7 @@ class Stores:
     chats: ChatStore
     messages: MessageStore
     turns: TurnStore
+    queue: QueueStore
 
     @classmethod
     def on(cls, database: Database) -> "Stores":
@@ -57,6 +61,7 @@ class Stores:
             SqlChatStore(database),
             SqlMessageStore(database),
             SqlTurnStore(database),
+            SqlQueueStore(database),
         )
 
     async def user(self, name: str) -> User:
@@ -68,7 +73,12 @@ class Stores:
     async def begin(
         self, chat: ChatSession, user: User, text: str = "Hello?", key: str | None = None, lease: timedelta = LEASE
     ) -> BegunTurn:
-        return await self.turns.begin_turn(user.id, chat.id, text, key, ("help",), "From the message", lease)
+        request = TurnRequest(lease, key)
+        return await self.turns.begin_turn(user.id, chat.id, text, ("help",), "From the message", request)
+
+    async def save(self, turn_id: int, written: TurnProgress | None, lease: timedelta = LEASE) -> bool:
+        """Saves one turn. False when it is not RUNNING any more."""
+        return not await self.turns.save_progress({turn_id: written}, lease)
 
     async def answered(self, chat: ChatSession, user: User, text: str = "Hello?", key: str | None = None) -> StoredTurn:
         begun = await self.begin(chat, user, text, key)

@@ -2,14 +2,15 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langgraph.runtime import Runtime
 
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.citations import CitationWriter
+from domain.agents.patience import ModelSilent, Patience, Waiting
 from domain.agents.prompts import Numbered, answer_messages
 from domain.agents.small_talk import reply
 from domain.agents.state import Draft, TurnContext, TurnState
@@ -20,14 +21,32 @@ ModelError = Callable[[Exception], DeskError | None]
 """A provider's reading of its own exceptions; None for one that is not the provider's."""
 
 
+@runtime_checkable
+class DirectModel(Protocol):
+    """A model that can write an answer straight to a sink, as it comes from the network."""
+
+    async def write(self, messages: Sequence[BaseMessage], sink: Callable[[str], None]) -> AIMessage:
+        """The whole message, once all of its text has gone to `sink`; what came and is no text goes there as an empty
+        one."""
+        ...
+
+
 class Answering:
     """Node `answer`. Raises ContentFiltered or ModelUnavailable, with what was written before already recorded."""
 
-    def __init__(self, model: BaseChatModel, model_name: str, model_error: ModelError, catalog: AgentCatalog) -> None:
+    def __init__(
+        self,
+        model: BaseChatModel,
+        model_name: str,
+        model_error: ModelError,
+        catalog: AgentCatalog,
+        patience: Patience,
+    ) -> None:
         self._model = model
         self._model_name = model_name
         self._model_error = model_error
         self._catalog = catalog
+        self._patience = patience
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
         context = runtime.context
@@ -43,7 +62,11 @@ class Answering:
             return {"draft": _written(writer, nothing_found(asked))}
         messages = answer_messages(state["standalone_question"], state["conversation"], numbered, asked)
         try:
-            usage, finished = await _write(self._model, messages, writer.feed)
+            async with Waiting(self._patience, writer.feed) as waiting:
+                usage, finished = await _write(self._model, messages, waiting.feed)
+        except ModelSilent:
+            writer.end()
+            raise
         except DeskError:
             raise
         except Exception as failure:
@@ -79,6 +102,9 @@ async def _write(
     model: BaseChatModel, messages: list[BaseMessage], sink: Callable[[str], None]
 ) -> tuple[Usage, str | None]:
     """Sinks the answer's text as it comes; returns what it cost and why it ended, as far as the model says."""
+    if isinstance(model, DirectModel):
+        message = await model.write(messages, sink)
+        return _used(message) or Usage(0, 0), message.response_metadata.get("finish_reason")
     usage, finished = Usage(0, 0), None
     async with aclosing(_stream(model, messages)) as chunks:
         async for chunk in chunks:
@@ -93,6 +119,6 @@ def _stream(model: BaseChatModel, messages: list[BaseMessage]) -> AsyncGenerator
     return cast(AsyncGenerator[AIMessageChunk, None], model.astream(messages))
 
 
-def _used(message: AIMessageChunk) -> Usage | None:
+def _used(message: AIMessage) -> Usage | None:
     cost = message.usage_metadata
     return None if cost is None else Usage(cost["input_tokens"], cost["output_tokens"])

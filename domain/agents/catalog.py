@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from domain.model import Viewer
-
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _KEYS = {"name", "title", "description", "knowledge_base", "prompt", "audience", "examples"}
 
@@ -65,9 +63,9 @@ class AgentCatalog:
         """Raises KeyError."""
         return self._agents[name]
 
-    def visible_to(self, viewer: Viewer) -> tuple[Agent, ...]:
-        """The agents that this viewer may be routed to."""
-        return tuple(a for a in self._agents.values() if not a.audience or viewer.username in a.audience)
+    def visible_to(self, username: str) -> tuple[Agent, ...]:
+        """The agents that this user may be routed to."""
+        return tuple(a for a in self._agents.values() if not a.audience or username in a.audience)
 
 
 def _agent(path: Path, number: int, entry: dict[str, Any]) -> Agent:

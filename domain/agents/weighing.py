@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from domain.agents.catalog import Agent
 from domain.agents.mentions import words_of
-from domain.knowledge import Passage
+from domain.knowledge import Passage, TermStatistics
 from domain.ports import Retriever
 from domain.terms import content_terms, stem, terms
 
@@ -81,8 +81,11 @@ class Scale:
         asked = list(dict.fromkeys(content_terms(question)))
         if not asked:
             return Weighed({agent.name: Strength() for agent in agents}, 0)
-        found = await asyncio.gather(*(self._retriever.search(agent.name, question, DEPTH) for agent in agents))
-        weights, sizes = await self._weights(asked, agents, found)
+        found, statistics = await asyncio.gather(
+            asyncio.gather(*(self._retriever.search(agent.name, question, DEPTH) for agent in agents)),
+            asyncio.gather(*(self._retriever.term_statistics(agent.name, asked) for agent in agents)),
+        )
+        weights, sizes = _weights(asked, statistics, found)
         for term in _MEASURES & set(content_terms(" ".join(_MEASURED.findall(question)))):
             weights[term] *= FORM
         return Weighed(
@@ -93,28 +96,27 @@ class Scale:
             len(asked),
         )
 
-    async def _weights(
-        self, asked: Sequence[str], agents: Sequence[Agent], found: Sequence[Sequence[Passage]]
-    ) -> tuple[dict[str, float], list[int]]:
-        """Each term's rarity, and each agent's chunks. An engine without statistics is judged by what it found, as if
-        that were a quarter of all."""
-        sizes: list[int] = []
-        frequency: Counter[str] = Counter()
-        statistics = await asyncio.gather(*(self._retriever.term_statistics(agent.name, asked) for agent in agents))
-        for counted, passages in zip(statistics, found, strict=True):
-            if counted is not None:
-                sizes.append(counted.chunks)
-                frequency.update(counted.frequency)
-            else:
-                sizes.append(4 * len(passages))
-                frequency.update(term for p in passages for term in set(asked) & counts(_text(p)).keys())
-        chunks = sum(sizes)
-        rarest = math.log1p((chunks + 0.5) / 0.5)
-        rarity = {
-            term: SPAN * math.log1p((chunks - frequency[term] + 0.5) / (frequency[term] + 0.5)) / rarest
-            for term in asked
-        }
-        return rarity, sizes
+
+def _weights(
+    asked: Sequence[str], statistics: Sequence[TermStatistics | None], found: Sequence[Sequence[Passage]]
+) -> tuple[dict[str, float], list[int]]:
+    """Each term's rarity, and each agent's chunks. An engine without statistics is judged by what it found, as if
+    that were a quarter of all."""
+    sizes: list[int] = []
+    frequency: Counter[str] = Counter()
+    for counted, passages in zip(statistics, found, strict=True):
+        if counted is not None:
+            sizes.append(counted.chunks)
+            frequency.update(counted.frequency)
+        else:
+            sizes.append(4 * len(passages))
+            frequency.update(term for p in passages for term in set(asked) & counts(_text(p)).keys())
+    chunks = sum(sizes)
+    rarest = math.log1p((chunks + 0.5) / 0.5)
+    rarity = {
+        term: SPAN * math.log1p((chunks - frequency[term] + 0.5) / (frequency[term] + 0.5)) / rarest for term in asked
+    }
+    return rarity, sizes
 
 
 def softmax(logits: Mapping[str, float]) -> dict[str, float]:

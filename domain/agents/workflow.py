@@ -10,6 +10,7 @@ from domain.agents.answering import Answering, ModelError
 from domain.agents.catalog import AgentCatalog
 from domain.agents.citations import cite
 from domain.agents.memory import Memory
+from domain.agents.patience import ORDINARY, Patience
 from domain.agents.retrieval import Retrieval, RetrievalTask
 from domain.agents.rewriting import Rewriter
 from domain.agents.routing import Router
@@ -24,6 +25,7 @@ def build_workflow(
     model: BaseChatModel,
     model_name: str,
     model_error: ModelError,
+    patience: Patience = ORDINARY,
 ) -> Callable[[TurnContext], Awaitable[Draft]]:
     """What runs one turn. Deltas go to `TurnContext.recorder`; the draft is returned when all is written."""
     graph = StateGraph(TurnState, context_schema=TurnContext)
@@ -31,7 +33,7 @@ def build_workflow(
     graph.add_node("rewrite", Rewriter(retriever))
     graph.add_node("route", Router(retriever))
     graph.add_node("retrieve", Retrieval(retriever), input_schema=RetrievalTask)
-    graph.add_node("answer", Answering(model, model_name, model_error, catalog))
+    graph.add_node("answer", Answering(model, model_name, model_error, catalog, patience))
     graph.add_node("cite", cite)
     graph.add_edge(START, "recall")
     graph.add_edge("recall", "rewrite")

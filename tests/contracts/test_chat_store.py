@@ -10,6 +10,7 @@ from domain.chats import DEFAULT_TITLE
 from domain.errors import BadUserInput, NotFound
 from domain.model import ChatSession, User
 from domain.pages import Page, PageRequest, encode_cursor
+from domain.ports import TurnRequest
 from tests.stores import LEASE, NOBODYS_IDS, RAN_OUT, UNICODE, Stores, outcome, progress, source
 
 ALL = PageRequest(100)
@@ -211,7 +212,7 @@ async def test_the_first_message_names_a_chat_that_has_no_title_of_its_own(store
         await stores.answered(chat, alice)
     assert sorted(await listed(stores, alice)) == ["From the message", "Her own", DEFAULT_TITLE]
     assert await listed(stores, alice, "from the MESSAGE") == ["From the message"]
-    await stores.turns.begin_turn(alice.id, unnamed.id, "More", None, (), "Another title", LEASE)
+    await stores.turns.begin_turn(alice.id, unnamed.id, "More", (), "Another title", TurnRequest(LEASE))
     assert "From the message" in await listed(stores, alice)
 
 
@@ -221,10 +222,10 @@ async def test_a_chat_is_deleted_with_all_that_is_in_it(stores: Stores, alice: U
     await stores.answered(chat, alice)
     begun = await stores.begin(chat, alice)
     written = progress(begun, "Some [1]", source(begun, 1, (5, 8)))
-    assert await stores.turns.save_progress(begun.turn.id, written, LEASE)
+    assert await stores.save(begun.turn.id, written)
     assert await stores.chats.delete_chat(alice.id, chat.id)
     assert not await stores.chats.delete_chat(alice.id, chat.id)
-    assert not await stores.turns.save_progress(begun.turn.id, written, LEASE)
+    assert not await stores.save(begun.turn.id, written)
     assert await stores.turns.finish_turn(begun.turn.id, outcome(written)) is None
     with pytest.raises(NotFound):
         await stores.begin(chat, alice)

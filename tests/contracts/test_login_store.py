@@ -106,3 +106,18 @@ async def test_the_login_of_a_refresh_token(stores: Stores, alice: User) -> None
     assert await stores.logins.login_of(digest("first")) == "login"
     assert await stores.logins.login_of(digest("second")) == "login"
     assert await stores.logins.login_of(digest("third")) is None
+
+
+async def test_which_of_many_logins_ended(stores: Stores, alice: User, bob: User) -> None:
+    for name in ("a", "b", "c"):
+        await begin(stores, alice, name, name)
+    await begin(stores, bob, "bob's", "bob's")
+    assert await stores.logins.ended(["a", "b", "c", "bob's"]) == set()
+    await stores.logins.revoke_login(alice.id, "b")
+    assert await stores.logins.ended(["a", "b", "bob's"]) == {"b"}
+    await rotate(stores, "c", "next")
+    await rotate(stores, "c", "stolen")
+    assert await stores.logins.ended(["c", "never was", "a"]) == {"c", "never was"}
+    assert await stores.logins.ended(["bob's"]) == await stores.logins.ended([]) == set()
+    many = [f"login{n}" for n in range(2_000)]
+    assert await stores.logins.ended([*many, "a"]) == set(many)

@@ -1,5 +1,7 @@
 """The suite of the MessageStore port."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -8,7 +10,7 @@ from domain.errors import BadUserInput
 from domain.model import ChatSession, Message, Rating, Role, User
 from domain.pages import Page, PageRequest, encode_cursor
 from domain.ports import StoredTurn
-from tests.stores import LEASE, NOBODYS_IDS, UNICODE, Stores, outcome, progress, source
+from tests.stores import NOBODYS_IDS, UNICODE, Stores, outcome, progress, source
 
 ALL = PageRequest(100)
 
@@ -137,7 +139,7 @@ async def test_a_question_is_not_rated(stores: Stores, alice: User) -> None:
 
 async def test_a_rating_and_a_growing_text_leave_each_other_alone(stores: Stores, alice: User) -> None:
     begun = await stores.begin(await stores.chat(alice), alice)
-    await stores.turns.save_progress(begun.turn.id, progress(begun, "Half"), LEASE)
+    await stores.save(begun.turn.id, progress(begun, "Half"))
     rated = await stores.messages.rate_message(alice.id, begun.answer.id, Rating.UP, None)
     assert rated is not None
     assert rated.text == "Half"
@@ -153,7 +155,9 @@ async def test_the_messages_before_one(stores: Stores, alice: User) -> None:
     assert await recent(chat.id, messages[4].id, 3) == messages[1:4]
     assert await recent(chat.id, messages[4].id, 100) == messages[:4]
     assert await recent(chat.id, messages[0].id, 3) == []
-    assert await recent(chat.id, 10**12, 1) == messages[-1:]
+    assert await recent(chat.id, messages[5].id, 1) == messages[3:4]  # a question goes with its answer
+    assert await recent(chat.id, 10**12, 1) == []
     assert await recent(other.id, messages[4].id, 3) == []
     stored = await cited(stores, alice)
-    assert [m.sources for m in await recent(stored.turn.chat_id, 10**12, 5)] == [(), ()]
+    begun = await stores.begin(replace(chat, id=stored.turn.chat_id), alice, "And?")
+    assert [m.sources for m in await recent(stored.turn.chat_id, begun.user_message.id, 5)] == [(), ()]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
-from domain.errors import NotFound, Unauthenticated
+from domain.errors import NotFound, ServiceUnavailable, Unauthenticated
 from domain.events import AnswerDelta, TurnCompleted, TurnEvent
 from domain.model import Message, Role
 from domain.ports import LogReader, TurnLog
@@ -151,6 +151,23 @@ async def test_an_interrupted_follower_ends_alone(log: Log) -> None:
         await waiting
     log.writes.append(TURN, completed(2))
     assert [event.seq for event in await staying] == [2]
+
+
+async def test_a_follower_that_may_come_back_gets_what_is_there_first(log: Log) -> None:
+    await log.begin()
+    ahead, early, late, refused = (follower(log) for _ in range(4))
+    assert [event.seq for event in await ahead.read()] == [1]
+    early.interrupt(ServiceUnavailable())
+    refused.interrupt(Unauthenticated())
+    with pytest.raises(Unauthenticated):
+        await refused.read()
+    assert [event.seq for event in await early.read()] == [1]
+    with pytest.raises(ServiceUnavailable):
+        await early.read()
+    log.writes.append(TURN, completed(2))
+    assert [event.seq for event in await ahead.read()] == [2]
+    late.interrupt(ServiceUnavailable())
+    assert [event.seq for event in await everything(late)] == [1, 2]
 
 
 async def test_dropping_a_turn_tells_its_followers_after_what_they_had_to_read(log: Log) -> None:

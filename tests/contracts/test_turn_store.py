@@ -11,7 +11,7 @@ from domain.errors import ChatBusy, ErrorCode, IdempotencyMismatch, NotFound
 from domain.model import ChatSession, Route, TurnError, TurnStatus, Usage, User
 from domain.pages import PageRequest
 from domain.ports import BegunTurn, StoredTurn, TurnOutcome, TurnProgress
-from tests.stores import LEASE, NOBODYS_IDS, RAN_OUT, UNICODE, Stores, outcome, progress, source
+from tests.stores import NOBODYS_IDS, RAN_OUT, UNICODE, Stores, outcome, progress, source
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def test_a_turn_begins_with_its_messages(stores: Stores, alice: User, chat
     assert before <= begun.turn.created_at <= datetime.now(UTC)
     assert (begun.user_message.text, begun.answer.text) == ("What is it?", "")
     assert begun.user_message.id < begun.answer.id
-    assert await load(stores, alice, begun) == StoredTurn(begun.turn, begun.user_message, begun.answer, "")
+    assert await load(stores, alice, begun) == StoredTurn(begun.turn, begun.user_message, begun.answer, "s")
     found = await stores.chats.get_chat(alice.id, chat.id)
     assert found is not None
     assert found.updated_at == begun.turn.created_at
@@ -187,7 +187,7 @@ async def test_progress_replaces_what_was_written(stores: Stores, alice: User, c
         TurnProgress("", "s", None, (), ()),
     ]
     for step in steps:
-        assert await stores.turns.save_progress(begun.turn.id, step, LEASE)
+        assert await stores.save(begun.turn.id, step)
         stored = await load(stores, alice, begun)
         found = TurnProgress(
             stored.answer.text,
@@ -198,15 +198,15 @@ async def test_progress_replaces_what_was_written(stores: Stores, alice: User, c
         )
         assert found == step
         assert stored.turn.status is TurnStatus.RUNNING
-    assert await stores.turns.save_progress(begun.turn.id, steps[2], LEASE)
-    assert await stores.turns.save_progress(begun.turn.id, None, LEASE)
+    assert await stores.save(begun.turn.id, steps[2])
+    assert await stores.save(begun.turn.id, None)
     assert (await load(stores, alice, begun)).answer.text == steps[2].text
 
 
 async def test_nothing_is_saved_for_a_turn_that_is_not_there(stores: Stores) -> None:
     for turn_id in NOBODYS_IDS:
-        assert not await stores.turns.save_progress(turn_id, None, LEASE)
-        assert not await stores.turns.save_progress(turn_id, TurnProgress("", "", None, (), ()), LEASE)
+        assert not await stores.save(turn_id, None)
+        assert not await stores.save(turn_id, TurnProgress("", "", None, (), ()))
         assert await stores.turns.finish_turn(turn_id, outcome(TurnProgress("", "", None, (), ()))) is None
 
 
@@ -225,7 +225,7 @@ async def test_a_turn_ends_with_everything(stores: Stores, alice: User, chat: Ch
         usage=Usage(12, 34),
         ended_at=stored.turn.ended_at,
     )
-    assert stored.answer == replace(begun.answer, text="See [1]", sources=written.sources)
+    assert stored.answer == replace(begun.answer, text="See [1]", sources=(source(begun, 1, (4, 7)),))
     assert (stored.user_message, stored.timeline) == (begun.user_message, "s r -1 7")
     assert await load(stores, alice, begun) == stored
     found = await stores.chats.get_chat(alice.id, chat.id)
@@ -255,12 +255,12 @@ async def test_a_turn_ends_once(stores: Stores, alice: User, chat: ChatSession) 
     at_the_end = await load(stores, alice, begun)
     moved = await stores.chats.get_chat(alice.id, chat.id)
     assert at_the_end == stored[0]
-    assert not await stores.turns.save_progress(begun.turn.id, progress(begun, "More"), LEASE)
-    assert not await stores.turns.save_progress(begun.turn.id, None, LEASE)
+    assert not await stores.save(begun.turn.id, progress(begun, "More"))
+    assert not await stores.save(begun.turn.id, None)
     assert await stores.turns.finish_turn(begun.turn.id, endings[0]) is None
     assert await load(stores, alice, begun) == at_the_end
     assert await stores.chats.get_chat(alice.id, chat.id) == moved
-    assert await stores.turns.interrupt_expired() == []
+    assert await stores.queue.interrupt_expired() == []
 
 
 async def test_an_old_turns_end_leaves_the_next_one_alone(stores: Stores, alice: User, chat: ChatSession) -> None:
@@ -280,9 +280,9 @@ async def test_writers_of_one_chat_and_its_deletion_do_not_block_one_another(sto
         begun = await stores.begin(chat, alice, lease=timedelta(seconds=0))
         written = progress(begun, "Half", source(begun, 1))
         results = await asyncio.gather(
-            *(stores.turns.save_progress(begun.turn.id, written, LEASE) for _ in range(3)),
+            *(stores.save(begun.turn.id, written) for _ in range(3)),
             stores.turns.finish_turn(begun.turn.id, outcome(written)),
-            stores.turns.interrupt_expired(),
+            stores.queue.interrupt_expired(),
             stores.begin(chat, alice, "Next"),
             stores.chats.rename_chat(alice.id, chat.id, "Renamed"),
             stores.chats.delete_chat(alice.id, chat.id),

@@ -8,7 +8,7 @@ from domain.errors import ChatBusy, ErrorCode
 from domain.model import ChatSession, TurnError, TurnStatus, User
 from domain.pages import PageRequest
 from domain.ports import BegunTurn, StoredTurn
-from tests.stores import LEASE, RAN_OUT, Stores, outcome, progress, source
+from tests.stores import RAN_OUT, Stores, outcome, progress, source
 
 SERVER_STOPPED = TurnError(ErrorCode.INTERNAL, "The server stopped while answering.", retryable=True)
 
@@ -33,7 +33,7 @@ async def texts(stores: Stores, user: User, chat: ChatSession) -> list[str]:
 async def test_a_turn_whose_lease_ran_out_makes_way(stores: Stores, alice: User, chat: ChatSession) -> None:
     dead = await stores.begin(chat, alice, "First")
     written = progress(dead, "Half an ans", source(dead, 1), timeline="s -1 11")
-    assert await stores.turns.save_progress(dead.turn.id, written, RAN_OUT)
+    assert await stores.save(dead.turn.id, written, RAN_OUT)
     begun = await stores.begin(chat, alice, "Second")
     assert begun.created
     stored = await load(stores, alice, dead)
@@ -58,9 +58,9 @@ async def test_every_turn_whose_lease_ran_out_is_interrupted_once(stores: Stores
     dead = [await stores.begin(await stores.chat(user), user, lease=RAN_OUT) for user in (alice, bob, alice)]
     alive = await stores.begin(await stores.chat(alice), alice)
     ended = await stores.answered(await stores.chat(alice), alice)
-    sweeps = await asyncio.gather(*(stores.turns.interrupt_expired() for _ in range(4)))
+    sweeps = await asyncio.gather(*(stores.queue.interrupt_expired() for _ in range(4)))
     assert sorted(turn_id for sweep in sweeps for turn_id in sweep) == [begun.turn.id for begun in dead]
-    assert await stores.turns.interrupt_expired() == []
+    assert await stores.queue.interrupt_expired() == []
     ids = [dead[0].turn.id, alive.turn.id, ended.turn.id]
     turns = await stores.turns.get_turns(alice.id, ids)
     assert [turns[i].status for i in ids] == [TurnStatus.INTERRUPTED, TurnStatus.RUNNING, TurnStatus.COMPLETED]
@@ -70,8 +70,8 @@ async def test_every_turn_whose_lease_ran_out_is_interrupted_once(stores: Stores
 
 async def test_a_renewed_lease_keeps_the_turn(stores: Stores, alice: User, chat: ChatSession) -> None:
     begun = await stores.begin(chat, alice, lease=RAN_OUT)
-    assert await stores.turns.save_progress(begun.turn.id, None, LEASE)
-    assert await stores.turns.interrupt_expired() == []
+    assert await stores.save(begun.turn.id, None)
+    assert await stores.queue.interrupt_expired() == []
     with pytest.raises(ChatBusy):
         await stores.begin(chat, alice)
     assert (await load(stores, alice, begun)).turn == begun.turn
@@ -79,10 +79,10 @@ async def test_a_renewed_lease_keeps_the_turn(stores: Stores, alice: User, chat:
 
 async def test_an_interrupted_turn_is_lost_to_its_writer(stores: Stores, alice: User, chat: ChatSession) -> None:
     begun = await stores.begin(chat, alice, lease=RAN_OUT)
-    await stores.turns.interrupt_expired()
+    await stores.queue.interrupt_expired()
     interrupted = await load(stores, alice, begun)
     written = progress(begun, "Too late", source(begun, 1))
-    assert not await stores.turns.save_progress(begun.turn.id, None, LEASE)
-    assert not await stores.turns.save_progress(begun.turn.id, written, LEASE)
+    assert not await stores.save(begun.turn.id, None)
+    assert not await stores.save(begun.turn.id, written)
     assert await stores.turns.finish_turn(begun.turn.id, outcome(written)) is None
     assert await load(stores, alice, begun) == interrupted

@@ -121,7 +121,7 @@ async def test_a_server_that_is_down(scheme: str, closed_port: int) -> None:
             database.require_migrated(),
             stores.accounts.create_user("a", "a@example.test", "hash"),
             stores.accounts.get_user(1),
-            stores.turns.save_progress(1, None, LEASE),
+            stores.turns.save_progress({1: None}, LEASE),
         ):
             with pytest.raises(DatabaseUnavailable) as failure:
                 await call

@@ -8,18 +8,21 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event, inspect
+from sqlalchemy import Connection, event, inspect, text
 
 from db.migrations import config, one_at_a_time, upgrade
 from db.revisions import ALEMBIC_INI
 from tests.databases import run
 
 HOUSE = ALEMBIC_INI.parent
+REVISIONS = [script.revision for script in ScriptDirectory.from_config(Config(ALEMBIC_INI)).walk_revisions()]
+ROWS_ONLY = ("0016", "0021")
 
 
 def alembic(*arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -52,10 +55,8 @@ def test_the_tables_are_those_of_the_models(empty_url: str) -> None:
 
 
 def test_every_step_goes_down_and_up_again(empty_url: str) -> None:
-    revisions = [script.revision for script in ScriptDirectory.from_config(Config(ALEMBIC_INI)).walk_revisions()]
-
     def there_and_back(connection: Connection) -> None:
-        for revision in reversed(revisions):
+        for revision in reversed(REVISIONS):
             command.upgrade(config(connection), revision)
             command.downgrade(config(connection), "-1")
             command.upgrade(config(connection), revision)
@@ -69,7 +70,7 @@ def test_every_step_goes_down_and_up_again(empty_url: str) -> None:
 
 
 def test_a_revision_is_one_statement(empty_url: str) -> None:
-    """SQLite and MySQL cannot undo half a revision."""
+    """Or none, where rows are changed: SQLite and MySQL cannot undo half a revision."""
     statements: list[str] = []
 
     def both_ways(connection: Connection) -> None:
@@ -78,9 +79,53 @@ def test_a_revision_is_one_statement(empty_url: str) -> None:
         command.downgrade(config(connection), "base")
 
     run(one_at_a_time(empty_url, both_ways))
-    ddl = [s for s in statements if s.split()[0] in ("CREATE", "ALTER", "DROP") and "alembic_version" not in s]
-    revisions = list(ScriptDirectory.from_config(Config(ALEMBIC_INI)).walk_revisions())
-    assert len(ddl) == 2 * len(revisions)
+    revisions: list[list[str]] = [[]]
+    for statement in statements:
+        if "alembic_version" in statement:
+            revisions.append([])
+        elif statement.split()[0] in ("CREATE", "ALTER", "DROP"):
+            revisions[-1].append(statement)
+    assert max(map(len, revisions)) == 1
+    assert sum(map(len, revisions)) == 2 * (len(REVISIONS) - len(ROWS_ONLY))
+
+
+def test_conversations_that_are_there_get_their_order(empty_url: str) -> None:
+    """Two chats, told in turns."""
+    turns: list[dict[str, Any]] = [
+        {"turn": 1, "chat": 1, "status": "COMPLETED", "slot": None},
+        {"turn": 2, "chat": 2, "status": "COMPLETED", "slot": None},
+        {"turn": 3, "chat": 1, "status": "RUNNING", "slot": 1},
+    ]
+    add_turn = text(
+        "INSERT INTO turns (id, chat_id, running_chat_id, agents, status, routes, timeline, created_at) "
+        "VALUES (:turn, :chat, :slot, '[]', :status, '[]', '', '2026-11-22')"
+    )
+    add_message = text(
+        "INSERT INTO messages (id, chat_id, turn_id, role, text, rating, created_at) "
+        "VALUES (:message, :chat, :turn, :role, '', 'NONE', '2026-11-22')"
+    )
+    rows: list[tuple[object, ...]] = []
+
+    def grow(connection: Connection) -> None:
+        command.upgrade(config(connection), "0012")
+        connection.execute(text("INSERT INTO users VALUES (1, 'a', 'a', 'a', 'a', '-', '2026-11-22')"))
+        for chat in (1, 2):
+            add_chat = "INSERT INTO chat_sessions VALUES (:chat, 1, 't', 't', true, '2026-11-22', '2026-11-22')"
+            connection.execute(text(add_chat), {"chat": chat})
+        for turn in turns:
+            connection.execute(add_turn, turn)
+            for message, role in ((2 * turn["turn"] - 1, "USER"), (2 * turn["turn"], "ASSISTANT")):
+                connection.execute(add_message, {**turn, "message": message, "role": role})
+        connection.commit()
+        command.upgrade(config(connection), "head")
+        found = connection.exec_driver_sql("SELECT id, parent_id, first_turn_id, superseded FROM messages ORDER BY id")
+        rows.extend(tuple(row) for row in found)
+        found = connection.exec_driver_sql("SELECT id, open_chat_id FROM turns ORDER BY id")
+        rows.extend(tuple(row) for row in found)
+
+    run(one_at_a_time(empty_url, grow))
+    assert rows[:6] == [(1, None, 1, 0), (2, 1, 1, 0), (3, None, 2, 0), (4, 3, 2, 0), (5, 2, 3, 0), (6, 5, 3, 0)]
+    assert rows[6:] == [(1, None), (2, None), (3, 1)]
 
 
 def test_four_processes_at_once(empty_url: str) -> None:

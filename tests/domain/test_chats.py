@@ -15,7 +15,7 @@ from domain.chats import Chats
 from domain.errors import BadUserInput, NotFound
 from domain.model import Rating, Role, Source, Turn, TurnStatus, Viewer
 from domain.pages import PageRequest
-from domain.ports import BegunTurn, TurnOutcome, TurnProgress
+from domain.ports import BegunTurn, TurnOutcome, TurnProgress, TurnRequest
 
 IMPOSSIBLE_IDS = [0, -1, 2**63, 10**40]
 PAGE = PageRequest.of()
@@ -45,7 +45,7 @@ class Desk:
         return stored.turn
 
     async def begin(self, viewer: Viewer, chat_id: int, text: str = "How much is Nano?") -> BegunTurn:
-        return await self.turns.begin_turn(viewer.user_id, chat_id, text, None, [], text, LEASE)
+        return await self.turns.begin_turn(viewer.user_id, chat_id, text, [], text, TurnRequest(LEASE))
 
     async def end(self, turn_id: int, status: TurnStatus = TurnStatus.COMPLETED, *sources: Source) -> None:
         progress = TurnProgress("It is $9 [1].", "", None, (), sources)

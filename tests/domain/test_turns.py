@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from db.engine import Database
+from db.queue import SqlQueueStore
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.state import Draft, TurnContext
 from domain.errors import (
@@ -22,9 +23,11 @@ from domain.errors import (
     Unauthenticated,
 )
 from domain.events import AnswerDelta, TurnCompleted, TurnEnded
+from domain.followers import Followers
 from domain.model import Span, TurnStatus, Usage, Viewer
 from domain.pages import PageRequest
 from domain.ports import LoginsEnded
+from domain.queue import TurnQueue
 from domain.runner import TurnLimits, TurnRunner
 from domain.streams import OpenStreams
 from domain.turns import Turns
@@ -241,7 +244,7 @@ async def test_a_chat_deleted_under_its_turn_ends_the_turn(open_desk: Callable[.
 
 
 async def test_a_turn_that_was_taken_over_is_followed_to_the_end_that_it_was_given(
-    open_desk: Callable[..., Awaitable[Desk]],
+    open_desk: Callable[..., Awaitable[Desk]], database: Database
 ) -> None:
     gate = Gate()
     desk = await open_desk(gate, TurnLimits(lease=timedelta(0)))
@@ -249,7 +252,7 @@ async def test_a_turn_that_was_taken_over_is_followed_to_the_end_that_it_was_giv
     await gate.writing.wait()
     following = asyncio.create_task(desk.follow(turn.id))
     await asyncio.sleep(0.01)
-    assert await desk.store.interrupt_expired() == [turn.id]
+    assert await SqlQueueStore(database).interrupt_expired() == [turn.id]
     last = (await following)[-1]
     assert isinstance(last, TurnEnded)
     assert last.status is TurnStatus.INTERRUPTED
@@ -265,9 +268,9 @@ async def test_a_turn_of_another_process_is_followed_from_the_store(
     log = MemoryTurnLog()
     runner = TurnRunner(answers, desk.store, log, signals, TurnLimits())
     catalog = AgentCatalog((Agent("help", "Help", "", Path()),))
-    elsewhere = Turns(
-        desk.store, log, signals, runner, catalog, OpenStreams(signals), WindowRateLimiter({"send": "9/minute"})
-    )
+    followers = Followers(desk.store, log, OpenStreams(signals))
+    queue, limiter = TurnQueue(SqlQueueStore(database), log, runner, catalog), WindowRateLimiter({"send": "9/minute"})
+    elsewhere = Turns(desk.store, followers, signals, runner, queue, catalog, limiter)
     following = elsewhere.follow(desk.viewer, turn.id)
     first = await anext(following)
     assert first[0].seq == 1

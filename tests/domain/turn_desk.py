@@ -13,11 +13,14 @@ from db.accounts import SqlAccountStore
 from db.chats import SqlChatStore
 from db.engine import Database
 from db.messages import SqlMessageStore
+from db.queue import SqlQueueStore
 from db.turns import SqlTurnStore
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.state import Draft, TurnContext
 from domain.events import TurnEvent
+from domain.followers import Followers
 from domain.model import ChatSession, Route, Source, Span, Usage, Viewer
+from domain.queue import TurnQueue
 from domain.runner import TurnLimits, TurnRunner
 from domain.streams import OpenStreams
 from domain.turns import Turns
@@ -32,6 +35,7 @@ Workflow = Callable[[TurnContext], Awaitable[Draft]]
 class Desk:
     turns: Turns
     runner: TurnRunner
+    queue: TurnQueue
     store: SqlTurnStore
     messages: SqlMessageStore
     chats: SqlChatStore
@@ -54,17 +58,22 @@ async def open_desk(database: Database, tmp_path: Path) -> AsyncIterator[Callabl
         runner = TurnRunner(workflow, store, log, signals, limits)
         catalog = AgentCatalog((Agent("help", "Help", "", tmp_path), Agent("secret", "S", "", tmp_path, "", ("ann",))))
         limiter = WindowRateLimiter({"send": sends})
-        turns = Turns(store, log, signals, runner, catalog, OpenStreams(signals), limiter)
+        queue, followers = (
+            TurnQueue(SqlQueueStore(database), log, runner, catalog),
+            Followers(store, log, OpenStreams(signals)),
+        )
+        turns = Turns(store, followers, signals, runner, queue, catalog, limiter)
         user = await SqlAccountStore(database).create_user(f"user{len(opened)}", f"u{len(opened)}@x.test", "-")
         viewer = Viewer(user.id, user.username, "login", datetime.now(UTC) + timedelta(hours=1))
         chats = SqlChatStore(database)
         chat = await chats.create_chat(user.id, "New chat")
-        desk = Desk(turns, runner, store, SqlMessageStore(database), chats, log, signals, viewer, chat)
+        desk = Desk(turns, runner, queue, store, SqlMessageStore(database), chats, log, signals, viewer, chat)
         opened.append(desk)
         return desk
 
     yield make
     for desk in opened:
+        await desk.queue.close()
         await desk.runner.close()
         await desk.log.close()
 

@@ -24,12 +24,15 @@ from db.chats import SqlChatStore
 from db.engine import Database
 from db.logins import SqlLoginStore
 from db.messages import SqlMessageStore
+from db.queue import SqlQueueStore
 from db.turns import SqlTurnStore
 from domain.accounts import Accounts
 from domain.agents.catalog import AgentCatalog
 from domain.agents.state import Draft, TurnContext
 from domain.chats import Chats
+from domain.followers import Followers
 from domain.model import Route, Source, Span, Usage
+from domain.queue import TurnQueue
 from domain.runner import TurnLimits, TurnRunner, Workflow
 from domain.services import Services
 from domain.streams import OpenStreams
@@ -151,7 +154,8 @@ async def open_desk(database_url: str, settings: Settings) -> AsyncIterator[Desk
     limiter = WindowRateLimiter({"login": "1000/minute", "register": "1000/minute", "send": "1000/minute"})
     limits = TurnLimits(lease=timedelta(seconds=30), deadline=timedelta(seconds=20))
     tokens = Tokens(TokenSecrets(b"s" * 32, b"e" * 32), clock=lambda: datetime.now(UTC) - desk.token_age)
-    async with Database.open(database_url) as database:
+    # one connection, so that nothing passes which holds on to it
+    async with Database.open(database_url, pool_size=1) as database:
         turn_store, messages = SqlTurnStore(database), SqlMessageStore(database)
 
         async def scripted(context: TurnContext) -> Draft:
@@ -159,7 +163,8 @@ async def open_desk(database_url: str, settings: Settings) -> AsyncIterator[Desk
 
         runner = TurnRunner(scripted, turn_store, log, signals, limits)
         streams = OpenStreams(signals)
-        turns = Turns(turn_store, log, signals, runner, catalog, streams, limiter)
+        queue = TurnQueue(SqlQueueStore(database), log, runner, catalog)
+        turns = Turns(turn_store, Followers(turn_store, log, streams), signals, runner, queue, catalog, limiter)
         accounts = Accounts(SqlAccountStore(database), SqlLoginStore(database), hasher, limiter, signals, tokens)
         chats = Chats(SqlChatStore(database), messages, turns.stop)
         services = Services(accounts, chats, turns, catalog, streams)
@@ -167,6 +172,7 @@ async def open_desk(database_url: str, settings: Settings) -> AsyncIterator[Desk
         async with _served(app) as url, httpx.AsyncClient(timeout=20, trust_env=False) as http:
             desk = Desk(f"{url}/graphql", services, database, streams, http)
             yield desk
+        await queue.close()
         await runner.close()
         await log.close()
         hasher.close()

@@ -52,7 +52,8 @@ def test_each_type_is_as_the_contract_has_it(name: str) -> None:
 @pytest.mark.parametrize("name", TYPES)
 def test_what_was_added_obliges_no_client(name: str) -> None:
     contract, ours = signature(CONTRACT, name), signature(OURS, name)
-    assert [part for part in ours if part not in contract and ours[part].endswith("! = nothing")] == []
+    added = [part for part in ours if part not in contract and ours[part].endswith("! = nothing")]
+    assert [part for part in added if "(" not in part or part.partition("(")[0] in contract] == []
 
 
 def test_the_exported_schema_has_not_drifted() -> None:

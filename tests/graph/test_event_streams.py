@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.graph.desk import TEXT, Desk, Held
 
@@ -17,9 +18,14 @@ RESUME = "subscription($turn: ID!, $after: Int!) { resumeTurn(turnId: $turn, aft
 
 @asynccontextmanager
 async def stream(
-    desk: Desk, query: str, variables: Any = None, token: str | None = None
+    desk: Desk, query: str, variables: Any = None, token: str | None = None, last_event_id: str | bytes | None = None
 ) -> AsyncIterator[httpx.Response]:
-    headers = {"accept": "text/event-stream", **({"authorization": f"Bearer {token}"} if token else {})}
+    headers: dict[str, Any] = {
+        "accept": "text/event-stream",
+        **({"authorization": f"Bearer {token}"} if token else {}),
+    }
+    if last_event_id is not None:
+        headers["last-event-id"] = last_event_id
     body = {"query": query, "variables": variables}
     async with desk.http.stream("POST", desk.url, json=body, headers=headers) as response:
         yield response
@@ -39,6 +45,16 @@ def event(block: str) -> tuple[str | None, str, Any]:
     """id, event and data."""
     fields = {name: value.removeprefix(" ") for name, _, value in (line.partition(":") for line in block.split("\n"))}
     return fields.get("id"), fields["event"], json.loads(fields["data"]) if fields["data"] else None
+
+
+async def rest_of(response: httpx.Response) -> list[tuple[str | None, str, Any]]:
+    """All that is left to come."""
+    return [event(block) async for block in blocks(response) if block != ":"]
+
+
+def keyed(chat: str, after: int = 0) -> dict[str, Any]:
+    """A message that can be sent again."""
+    return {"input": {"sessionId": chat, "text": "What does Nano cost?", "clientMessageId": "m-1", "after": after}}
 
 
 async def test_a_turn_streams_with_its_seq_as_id_and_lf_line_ends(desk: Desk, token: str, chat: str) -> None:
@@ -83,14 +99,14 @@ async def test_errors_before_the_first_event_are_told_in_the_stream(desk: Desk, 
         ("subscription {", None, "GRAPHQL_PARSE_FAILED"),
     ):
         async with stream(desk, query, variables, token) as response:
-            told = [event(block) async for block in blocks(response) if block != ":"]
+            told = await rest_of(response)
         assert [(id, kind) for id, kind, _ in told] == [(None, "next"), (None, "complete")]
         assert {error["extensions"]["code"] for error in told[0][2]["errors"]} == {code}
 
 
 async def test_a_query_is_streamed_to_a_client_that_takes_nothing_else(desk: Desk, token: str) -> None:
     async with stream(desk, "{ viewer { username } }", token=token) as response:
-        told = [event(block) async for block in blocks(response) if block != ":"]
+        told = await rest_of(response)
     assert told == [(None, "next", {"data": {"viewer": {"username": "ada"}}}), (None, "complete", None)]
 
 
@@ -114,7 +130,7 @@ async def test_leaving_ends_the_following_and_not_the_turn(desk: Desk, token: st
             await asyncio.sleep(0.01)
     held.release.set()
     async with stream(desk, RESUME, {"turn": turn, "after": 2}, token) as response:
-        told = [event(block) async for block in blocks(response) if block != ":"]
+        told = await rest_of(response)
     assert [id for id, _, _ in told] == ["3", "4", "5", None]
 
 
@@ -130,3 +146,67 @@ async def test_logging_out_ends_the_stream_with_an_error(desk: Desk, token: str,
             rest = [event(block) async for block in received if block != ":"]
     assert [kind for _, kind, _ in rest[-2:]] == ["next", "complete"]
     assert rest[-2][2]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("asks_again", [True, False], ids=["sendMessage", "resumeTurn"])
+async def test_a_client_that_reconnects_goes_on_after_the_event_that_it_saw_last(
+    desk: Desk, token: str, chat: str, asks_again: bool
+) -> None:
+    """It sends what it sent before, as an EventSource does, and the header wins over `after`. Its connection is lost
+    after each event, while the turn runs and when it has ended."""
+    desk.workflow = held = Held()
+    async with stream(desk, SEND, keyed(chat), token) as response, asyncio.timeout(10):
+        received = blocks(response)
+        assert await anext(received) == ":"
+        seen = [event(await anext(received))]
+    query, variables = SEND, keyed(chat, after=2)
+    if not asks_again:
+        query, variables = RESUME, {"turn": seen[0][2]["data"]["sendMessage"]["turnId"], "after": 2}
+    while seen[-1][0] is not None:
+        if len(seen) == 3:
+            held.release.set()
+        async with stream(desk, query, variables, token, last_event_id=seen[-1][0]) as response, asyncio.timeout(10):
+            received = blocks(response)
+            while (block := await anext(received)) == ":":
+                pass
+        assert event(block)[0] in (None, str(len(seen) + 1))
+        seen.append(event(block))
+    assert [(id, kind) for id, kind, _ in seen] == [
+        *((str(seq), "next") for seq in range(1, len(seen))),
+        (None, "complete"),
+    ]
+    assert [next(iter(data["data"].values()))["seq"] for _, _, data in seen[:-1]] == list(range(1, len(seen)))
+
+
+async def test_every_cursor_in_the_header_tells_the_rest(desk: Desk, token: str, chat: str) -> None:
+    async with stream(desk, SEND, keyed(chat), token) as response:
+        whole = await rest_of(response)
+    turn = whole[0][2]["data"]["sendMessage"]["turnId"]
+    for last in [*range(len(whole)), 999_999_999]:
+        async with stream(desk, SEND, keyed(chat, after=1), token, last_event_id=str(last)) as response:
+            assert await rest_of(response) == (whole[last:] or whole[-1:])
+        async with stream(desk, RESUME, {"turn": turn, "after": 1}, token, last_event_id=str(last)) as response:
+            assert [id for id, _, _ in await rest_of(response)] == [id for id, _, _ in whole[last:] or whole[-1:]]
+    async with stream(desk, SEND, keyed(chat, after=1), token, last_event_id="") as response:
+        assert await rest_of(response) == whole[1:], "an empty header is none"
+
+
+async def test_a_new_turn_is_told_from_its_first_event(desk: Desk, token: str, chat: str) -> None:
+    """Without a clientMessageId there is nothing to go on with."""
+    variables = {"input": {"sessionId": chat, "text": "What does Nano cost?"}}
+    async with stream(desk, SEND, variables, token, last_event_id="3") as response:
+        assert [id for id, _, _ in await rest_of(response)][:4] == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("header", ["x", "-1", "1.5", "0x1", "²", "1" * 10])
+async def test_a_header_that_is_no_cursor_is_refused_before_anything_is_asked(
+    desk: Desk, token: str, chat: str, header: str
+) -> None:
+    async with stream(desk, SEND, keyed(chat), token, last_event_id=header.encode("utf-8")) as response:
+        assert response.status_code == 400
+        (error,) = json.loads(await response.aread())["errors"]
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert list(error["extensions"]["details"]["fields"]) == ["last-event-id"]
+    assert (await desk.post({"query": "{ viewer { username } }"}, token, headers={"last-event-id": "x"})).is_success
+    messages = "query($id: ID!) { session(id: $id) { messages(first: 5) { edges { cursor } } } }"
+    assert (await desk.data(messages, {"id": chat}, token))["session"]["messages"]["edges"] == []

@@ -128,6 +128,35 @@ async def test_readers_see_the_index_before_or_after_never_between(tmp_path: Pat
         index._connection.execute("BEGIN")
 
 
+def _remove(index: Path) -> None:
+    for file in index.parent.glob(f"{index.name}*"):
+        file.unlink()
+
+
+async def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
+    search, elsewhere = EmbeddedSearch(tmp_path), EmbeddedSearch(tmp_path / "elsewhere")
+    await search.index("a", [document("old", "The turtle is old.")])
+    await elsewhere.index("a", [document("new", "The turtle is new.")])
+    assert list(await scores(search, "turtle")) == ["old"]
+    await elsewhere.close()
+    _remove(tmp_path / "a.sqlite3")
+    with pytest.raises(SearchUnavailable):
+        await search.search("a", "turtle", 5)
+    (tmp_path / "elsewhere/a.sqlite3").rename(tmp_path / "a.sqlite3")
+    assert list(await scores(search, "turtle")) == ["new"]
+
+
+async def test_many_searches_at_once_find_the_same(tmp_path: Path) -> None:
+    search = EmbeddedSearch(tmp_path)
+    await search.index("a", [document("old", "The turtle is old."), document("new", "The hare is new.")])
+    found = await asyncio.gather(*(scores(search, ("turtle", "hare")[n % 2]) for n in range(40)))
+    assert [list(one) for one in found] == [["old"], ["new"]] * 20
+    await search.index("a", [document("new", "The hare is new.")])
+    assert await scores(search, "turtle") == {}
+    await search.close()
+    assert list(await scores(search, "hare")) == ["new"]
+
+
 async def test_a_failure_leaves_the_index_as_it_was(tmp_path: Path) -> None:
     search = EmbeddedSearch(tmp_path)
     await search.index("a", [TURTLE])

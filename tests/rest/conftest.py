@@ -67,9 +67,10 @@ def scripted() -> Iterator[AzureOpenAIStandIn]:
 
 @pytest.fixture(scope="session")
 def address(scripted: AzureOpenAIStandIn) -> Iterator[str]:
-    """Where the face is. Ended turns leave the log at once, so that replays come from the store."""
+    """Where the face is. Ended turns leave the log at once, so that replays come from the store. All that streams
+    makes do with one database connection."""
     settings = {"SSE_HEARTBEAT_SECONDS": "0.2", "TURN_LOG_LINGER_SECONDS": "0", "MAX_REQUEST_BYTES": "65536"}
-    with live_server({**scripted.environment(), **settings}) as url:
+    with live_server({**scripted.environment(), **settings, "DATABASE_POOL_SIZE": "1"}) as url:
         yield f"{url}/api/v1"
 
 

@@ -10,6 +10,7 @@ import httpx
 
 _FRAME = re.compile(rb"id: ([1-9][0-9]*)\nevent: ([a-z_]+)\ndata: (\{[^\r\n]*\})")
 LAST = ("turn_completed", "turn_ended")
+RESTART = b"retry: 1000\n: closed: SERVICE_UNAVAILABLE"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def read_frame(frame: bytes) -> Frame:
 
 
 def is_comment(frame: bytes) -> bool:
-    return frame.startswith(b":") and b"\n" not in frame
+    """Also the one that says when to come back."""
+    return (frame.startswith(b":") and b"\n" not in frame) or frame == RESTART
 
 
 async def arriving(response: httpx.Response) -> AsyncIterator[Frame]:

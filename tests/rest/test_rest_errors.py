@@ -27,7 +27,7 @@ CONTRACT = {
     422: {"BAD_USER_INPUT", "CONTENT_FILTERED"},
     429: {"RATE_LIMITED"},
     500: {"INTERNAL"},
-    503: {"MODEL_UNAVAILABLE", "SEARCH_UNAVAILABLE", "DATABASE_UNAVAILABLE"},
+    503: {"MODEL_UNAVAILABLE", "SEARCH_UNAVAILABLE", "DATABASE_UNAVAILABLE", "SERVICE_UNAVAILABLE"},
 }
 EVERY_ERROR = [kind for kind in vars(domain.errors).values() if isinstance(kind, type) and issubclass(kind, DeskError)]
 

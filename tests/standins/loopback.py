@@ -29,6 +29,7 @@ class Exchange:
     headers: dict[str, str]
     body: Any
     sent: list[Any] = field(default_factory=list)
+    client: tuple[str, int] | None = None
     status: int | None = None
     aborted: bool = False
     ended: threading.Event = field(default_factory=threading.Event)
@@ -62,7 +63,11 @@ class Reply:
         if not isinstance(data, str):
             self.exchange.sent.append(data)
             data = json.dumps(data, separators=(",", ":"))
-        await self._send({"type": "http.response.body", "body": f"data: {data}\n\n".encode(), "more_body": True})
+        await self.part(f"data: {data}\n\n".encode())
+
+    async def part(self, data: bytes) -> None:
+        """Part of the body, whatever it holds."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self) -> None:
         await self._finish(b"")
@@ -84,17 +89,20 @@ class Reply:
 
 class LoopbackServer:
     """Serves between `with` and its end; a subclass says what in `answer`. `requests` and waiting for them are safe
-    from any thread; everything else runs on the server's own loop. A bug in `answer` is raised when `with` ends."""
+    from any thread; everything else runs on the server's own loop. A bug in `answer`, and whatever else ended the server,
+    is raised when `with` ends."""
 
     def __init__(self) -> None:
         self.requests: list[Exchange] = []
         self._changed = threading.Condition()
-        self._socket = socket.socket()
+        # asyncio switches off Nagle's algorithm only on sockets that name their protocol; with it, the pieces of an
+        # answer are held back, some 40 ms each time, and come together.
+        self._socket = socket.socket(proto=socket.IPPROTO_TCP)
         self._released = asyncio.Event()
         self._stopped = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hanging = 0
-        self._failures: list[Exception] = []
+        self._failures: list[BaseException] = []
 
     @property
     def url(self) -> str:
@@ -107,16 +115,16 @@ class LoopbackServer:
     def __enter__(self) -> Self:
         self._socket.bind(("127.0.0.1", 0))
         self._socket.listen(512)
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._wait(lambda: self._loop is not None, "event loop")
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._stopped.set)
+        if not self._failures:
+            self._wait(lambda: self._loop is not None, "event loop")
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join(WAIT)
-        self._socket.close()
         if self._failures:
             raise self._failures[0]
 
@@ -155,6 +163,16 @@ class LoopbackServer:
             if not self._changed.wait_for(condition, WAIT):
                 raise TimeoutError(f"still no {what} after {WAIT} s")
 
+    def _run(self) -> None:
+        """A server that died refuses its clients, who would wait for it otherwise."""
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self._failures.append(error)
+            raise
+        finally:
+            self._socket.close()
+
     async def _serve(self) -> None:
         """What uvicorn's own `serve` does, without its signals and its polling, which make each end take 0.2 s."""
         config = uvicorn.Config(
@@ -185,6 +203,7 @@ class LoopbackServer:
             query=dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True)),
             headers={name.decode(): value.decode() for name, value in scope["headers"]},
             body=json.loads(body) if body else None,
+            client=scope["client"],
         )
         with self._changed:
             self.requests.append(exchange)

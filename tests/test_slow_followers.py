@@ -1,0 +1,95 @@
+"""Followers that do not read: they hold nobody up, cost little memory, and lose nothing."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.followers import TRANSPORTS, Event, Follower, checked
+from tests.live_server import live_server
+from tests.standins.azure_openai import AzureOpenAIStandIn
+from tests.standins.faults import Hang
+
+ANSWER = " ".join(f"{number:08}" * 500 for number in range(2_000))
+"""8 MB in pieces of 4 KB: more than what the kernel keeps between a server and a client."""
+SLOW = 20
+"""Followers on each transport."""
+RECEIVE_BUFFER = 65_536
+
+
+@dataclass(frozen=True)
+class Server:
+    base: str
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def peak(self) -> int:
+        """The most memory that it had resident since its start, in bytes (proc(5), VmHWM)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text("utf-8")
+        fields = dict(line.split(":", 1) for line in status.splitlines())
+        return int(fields["VmHWM"].split()[0]) * 1024
+
+
+@pytest.fixture
+def upstream() -> Iterator[AzureOpenAIStandIn]:
+    with AzureOpenAIStandIn() as upstream:
+        upstream.otherwise = ANSWER
+        yield upstream
+
+
+@pytest.fixture
+def server(upstream: AzureOpenAIStandIn) -> Iterator[Server]:
+    processes: list[subprocess.Popen[bytes]] = []
+    settings = {
+        "MAX_ANSWER_CHARACTERS": "10000000",
+        "TURN_LOG_LINGER_SECONDS": "0",
+        "TURN_SILENCE_SECONDS": "120",
+    }
+    with live_server({**upstream.environment(), **settings}, processes=processes) as base:
+        yield Server(base, processes[0])
+
+
+async def read(events: AsyncGenerator[Event, None]) -> list[Event]:
+    return [event async for event in events]
+
+
+async def quick(follower: Follower, turn_id: int) -> list["asyncio.Task[list[Event]]"]:
+    """One on each transport."""
+    return [asyncio.create_task(read(follower.resume(transport, turn_id))) for transport in TRANSPORTS]
+
+
+async def test_followers_that_do_not_read_slow_nobody_and_cost_little(
+    server: Server, upstream: AzureOpenAIStandIn
+) -> None:
+    """Compared with what the server needs for the same turn without them."""
+    async with Follower.signed_up(server.base, RECEIVE_BUFFER) as follower:
+        chat_id = await follower.new_chat()
+        for _ in range(2):
+            asked = follower.ask("rest", chat_id)
+            seen = [await anext(asked)]
+            readers = await quick(follower, seen[0].turn_id)
+            assert checked(seen + await read(asked)) == ANSWER
+            await asyncio.gather(*readers)
+        before = server.peak
+
+        upstream.script(Hang(after=1))
+        asked = follower.ask("rest", chat_id)
+        seen = [await anext(asked)]
+        turn_id = seen[0].turn_id
+        slow = [follower.resume(transport, turn_id) for transport in TRANSPORTS for _ in range(SLOW)]
+        begun = [[await anext(events)] for events in slow]
+        readers = await quick(follower, turn_id)
+        upstream.release()
+        seen += await read(asked)
+        assert checked(seen) == await follower.stored_text(chat_id) == ANSWER
+        for reader in readers:
+            assert await reader == seen
+        assert server.peak - before < len(ANSWER) * len(slow) / 3
+
+        for number in range(0, len(slow), SLOW):
+            assert begun[number] + await read(slow[number]) == seen, "the slow one reads on"
+        for events in slow:
+            await events.aclose()
