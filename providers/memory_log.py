@@ -1,32 +1,70 @@
 """The turn log of a single process: events in memory, for followers on the same event loop."""
 
 import asyncio
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, groupby
+from typing import cast
 
 from domain.errors import DeskError
-from domain.events import TERMINAL, TurnEvent
+from domain.events import TERMINAL, AnswerDelta, TurnEvent
 from domain.ports import LogReader, TurnLog
+
+RECENT = 64
+"""Events of a turn that are kept as they are, at least: those that its followers are about to read."""
+
+
+class _Deltas:
+    """Deltas that came one after the other, without an object for each."""
+
+    __slots__ = ("_ends", "_first", "_text", "_turn_id")
+
+    def __init__(self, deltas: Sequence[AnswerDelta]) -> None:
+        self._turn_id, self._first = deltas[0].turn_id, deltas[0].seq
+        self._text = "".join(delta.text for delta in deltas)
+        self._ends = array("I", accumulate(len(delta.text) for delta in deltas))
+
+    def __iter__(self) -> Iterator[AnswerDelta]:
+        start = 0
+        for seq, end in enumerate(self._ends, self._first):
+            yield AnswerDelta(seq, self._turn_id, self._text[start:end])
+            start = end
 
 
 class TurnEvents:
-    """One turn's events in memory. The event with seq n stands at index n - 1."""
+    """One turn's events in memory: the older deltas packed, since a long answer has thousands."""
 
-    __slots__ = ("closed", "error", "events", "readers")
+    __slots__ = ("_packed", "_recent", "closed", "error", "last", "readers")
 
     def __init__(self) -> None:
-        self.events: list[TurnEvent] = []
+        self.last = 0
+        """The `seq` of the newest event."""
         self.readers: set[TurnEventsReader] = set()
         self.closed = False
         self.error: DeskError | None = None
+        self._packed: list[tuple[int, Iterable[TurnEvent]]] = []
+        """Runs of events, each with the `seq` of its last."""
+        self._recent: list[TurnEvent] = []
 
     def append(self, event: TurnEvent) -> None:
         """Raises ValueError for an event out of its order."""
-        if event.seq != len(self.events) + 1:
-            raise ValueError(f"turn {event.turn_id}: event {event.seq} follows event {len(self.events)}")
-        self.events.append(event)
+        if event.seq != self.last + 1:
+            raise ValueError(f"turn {event.turn_id}: event {event.seq} follows event {self.last}")
+        self.last = event.seq
+        self._recent.append(event)
+        if len(self._recent) == 2 * RECENT:
+            self._pack()
         if isinstance(event, TERMINAL):
             self.closed = True
         self.wake()
+
+    def after(self, seq: int) -> list[TurnEvent]:
+        """The events behind that one."""
+        first = self.last - len(self._recent) + 1
+        if seq >= first - 1:
+            return self._recent[max(0, seq + 1 - first) :]
+        older = (event for last, run in self._packed if last > seq for event in run if event.seq > seq)
+        return [*older, *self._recent]
 
     def fail(self, error: DeskError) -> None:
         """What its readers get after the events that are there."""
@@ -37,6 +75,13 @@ class TurnEvents:
         """Lets those who wait look again."""
         for reader in self.readers:
             reader.wake()
+
+    def _pack(self) -> None:
+        older, self._recent = self._recent[:RECENT], self._recent[RECENT:]
+        for is_delta, run in groupby(older, lambda event: type(event) is AnswerDelta):
+            events = list(run)
+            packed = _Deltas(cast("list[AnswerDelta]", events)) if is_delta else events
+            self._packed.append((events[-1].seq, packed))
 
 
 class TurnEventsReader(LogReader):
@@ -56,9 +101,9 @@ class TurnEventsReader(LogReader):
             # What may be tried again ends after what is there: it might be the turn's last event.
             if self._error is not None and not self._error.retryable:
                 raise self._error
-            if len(log.events) > self._cursor:
-                batch = log.events[self._cursor :]
-                self._cursor = len(log.events)
+            if log.last > self._cursor:
+                batch = log.after(self._cursor)
+                self._cursor = log.last
                 return batch
             if self._error is not None and not log.closed:
                 raise self._error

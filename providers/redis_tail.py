@@ -101,7 +101,7 @@ class TurnTail:
                 await self._look_for(tuple(self._copies.values()))
             else:
                 await self._look_for([copy for copy in self._copies.values() if not copy.found])
-            places: dict[Any, Any] = {copy.key: f"{len(copy.events.events)}-0" for copy in self._copies.values()}
+            places: dict[Any, Any] = {copy.key: f"{copy.events.last}-0" for copy in self._copies.values()}
             places[self._keys.wake] = woken
             reply: Any = await self._redis.xread(places, count=AT_ONCE, block=int(BLOCK * 1000))
             pause.reset()

@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from domain.errors import NotFound, ServiceUnavailable, Unauthenticated
-from domain.events import AnswerDelta, TurnCompleted, TurnEvent
+from domain.events import AnswerDelta, SourcesFound, TurnCompleted, TurnEvent
 from domain.model import Message, Role
 from domain.ports import LogReader, TurnLog
 from providers.memory_log import MemoryTurnLog
@@ -133,6 +133,29 @@ async def test_a_cursor_ahead_of_the_log_waits_for_its_place(log: Log) -> None:
     log.writes.append(TURN, delta(3))
     log.writes.append(TURN, completed(4))
     assert [event.seq for event in await ahead] == [3, 4]
+
+
+async def test_a_long_answer_is_the_same_from_every_cursor(log: Log) -> None:
+    """However a log keeps it: emoji, empty-handed cursors, and sources between the deltas."""
+    await log.writes.open(TURN)
+    early, written = None, list[TurnEvent]()
+    for seq in range(1, 600):
+        found = (
+            SourcesFound(seq, TURN, ()) if seq in (1, 70, 71, 300) else AnswerDelta(seq, TURN, f"{seq} 😀é" * (seq % 4))
+        )
+        written.append(found)
+        log.writes.append(TURN, found)
+        if seq == 5:
+            await log.shown(5)
+            early = follower(log, 2)
+    places = (0, 1, 63, 64, 69, 70, 71, 72, 127, 128, 299, 500, 535, 536, 599)
+    await log.shown(599)
+    assert early is not None
+    followers = [follower(log, after) for after in places]
+    written.append(completed(600))
+    log.writes.append(TURN, written[-1])
+    seen = await asyncio.gather(*(everything(reader) for reader in (early, *followers)))
+    assert seen == [written[after:] for after in (2, *places)]
 
 
 async def test_a_gap_is_refused(log: Log) -> None:
