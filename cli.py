@@ -41,6 +41,10 @@ app = typer.Typer(
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+WORKER_SILENCE_SECONDS = 60
+"""After so long without a sign of life a supervisor kills a worker, and its turns with it. A machine that is only busy
+should not come near that."""
+
 
 def main() -> None:
     """Runs the command; what a person can mend is told in a sentence, without a traceback."""
@@ -74,6 +78,7 @@ def serve() -> None:
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         server_header=False,
+        timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
     )
 
 

@@ -29,6 +29,9 @@ SUPERVISOR = 0.5
 CLOSING = 0.5
 """Seconds that the rest takes: uvicorn's own pauses, the connections to databases, the interpreter's end."""
 
+LEAST_END = 3.0
+"""Seconds that storing the turns' ends and telling their followers should have, on a busy machine."""
+
 _log = structlog.get_logger()
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -37,9 +40,9 @@ Handler = Callable[[int, FrameType | None], Any]
 class Deadlines:
     """How SHUTDOWN_SECONDS are used, all of them at most: a server with nothing to do is gone at once.
 
-    Of what remains beside SUPERVISOR and CLOSING, four fifths are `grace` for the turns that run. The last fifth is cut
-    into three equal `step`s: interrupting turns, ending streams, and uvicorn's wait for what reads slowly or not at all.
-    At `last` (seconds after the signal) the kernel ends the process.
+    Of what remains beside SUPERVISOR and CLOSING, four fifths are `grace` for the turns that run; of a short time, all
+    but LEAST_END, or half. The rest is cut into three equal `step`s: interrupting turns, ending streams, and uvicorn's
+    wait for what reads slowly or not at all. At `last` (seconds after the signal) the kernel ends the process.
     """
 
     grace: float
@@ -49,7 +52,8 @@ class Deadlines:
     @classmethod
     def of(cls, shutdown_seconds: float) -> "Deadlines":
         ours = shutdown_seconds - SUPERVISOR - CLOSING
-        return cls(ours * 4 / 5, ours / 5 / 3, shutdown_seconds - SUPERVISOR)
+        end = max(ours / 5, min(LEAST_END, ours / 2))
+        return cls(ours - end, end / 3, shutdown_seconds - SUPERVISOR)
 
 
 class Drain:

@@ -15,6 +15,8 @@ from typing import Any
 import structlog
 from langchain_core.language_models import BaseChatModel
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
 
 from db.accounts import SqlAccountStore
@@ -275,9 +277,21 @@ def create_app(settings: Settings) -> Starlette:
             Mount("/api/v1", rest),
             *graphql.routes,
         ],
+        middleware=_cors(settings.cors_origins),
         lifespan=lifespan,
     )
     return app
+
+
+def _cors(origins: tuple[str, ...]) -> list[Middleware]:
+    """Lets pages of these origins call both faces. Nothing is sent with a cookie, so no credentials are allowed."""
+    if not origins:
+        return []
+    methods = ("DELETE", "GET", "PATCH", "POST", "PUT")
+    told = ("Retry-After", "WWW-Authenticate", "X-Request-ID")
+    return [
+        Middleware(CORSMiddleware, origins, allow_methods=methods, allow_headers=("*",), expose_headers=told),
+    ]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,13 +1,16 @@
 """The only reader of the environment (and of a `.env` file). Every setting is documented in docs/SETTINGS.md."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 HOUSE = Path(__file__).resolve().parent
 MIN_SECRET_BYTES = 32
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def _named(*names: str) -> AliasChoices:
@@ -83,10 +86,24 @@ class Settings(BaseSettings):
     rate_limit_send: str = "120/minute"
     max_request_bytes: int = Field(262_144, ge=16_384)
 
+    # what one GraphQL operation may ask for
+    graphql_max_tokens: int = Field(3_000, ge=100)
+    graphql_max_depth: int = Field(20, ge=1)
+    graphql_max_aliases: int = Field(200, ge=0)
+    graphql_max_root_fields: int = Field(20, ge=1)
+    graphql_max_directives: int = Field(100, ge=0)
+    graphql_max_cost: int = Field(100_000, ge=1)
+    graphql_introspection: str = Field("auto", pattern="^(auto|on|off)$")
+
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _as_browsers_send_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_origin(part) for part in value)
 
     @field_validator("jwt_secret_key", "jwt_encryption_key")
     @classmethod
@@ -127,11 +144,34 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def allows_introspection(self) -> bool:
+        """Whether GraphQL tells its schema: by default where only this machine can ask."""
+        if self.graphql_introspection != "auto":
+            return self.graphql_introspection == "on"
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
     def database(self) -> str:
         """The database's address; by default an SQLite file in the data folder."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite+aiosqlite:///{(self.data_dir / 'answerdesk.sqlite3').resolve()}"
+
+
+def _origin(text: str) -> str:
+    """`*`, or scheme, host and port as a browser's `Origin` has them (RFC 6454 § 6.2). Raises ValueError."""
+    if text == "*":
+        return text
+    parts = urlsplit(text)
+    port = parts.port
+    beside = parts.path.removeprefix("/") or parts.query or parts.fragment or parts.username or "*" in text
+    if beside or not (parts.scheme and parts.hostname):
+        raise ValueError(f"CORS_ORIGINS: {text!r} is no origin; write it like https://app.example or http://host:3000")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, DEFAULT_PORTS.get(parts.scheme)) else "")
 
 
 def _all_or_none(service: str, **variables: object) -> None:

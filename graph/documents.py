@@ -1,7 +1,6 @@
-"""Documents: parsed and validated once for all the requests that repeat them."""
+"""Documents: parsed, measured and validated once for all the requests that repeat them."""
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -9,83 +8,133 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
-    OperationDefinitionNode,
     OperationType,
+    OverlappingFieldsCanBeMergedRule,
+    ValidationContext,
     get_operation_ast,
     parse,
+    validate,
 )
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graph.errors import GraphQLCode
+from graph.limits import Limits, too_long
+from graph.outlines import Outline, outline_of
 
-MAX_TOKENS = 10_000
-"""Of one document. Parsing stops there; what clients write has a few hundred."""
 KEPT_LENGTH = 16_384
 """Characters of the longest document that is remembered, so that 512 of them stay small."""
 KEPT_DOCUMENTS = 512
+PASSING_DOCUMENTS = 4
+"""Longer ones that are remembered, only so that one request does not read its own twice."""
+MAX_ERRORS = 10
+"""That are looked for in one document."""
+MAX_COMPARISONS = 5_000
+"""In graphql-core's units, about 1.5 µs each. Whether fields of one name can be merged is asked for each two of them."""
 
 
-def parse_document(text: str) -> DocumentNode:
-    """Raises GraphQLSyntaxError, or RecursionError for a nesting that no client needs."""
-    return _parse_kept(text) if len(text) <= KEPT_LENGTH else parse(text, max_tokens=MAX_TOKENS)
+class Document:
+    """One text. What is found out about it stays with it, since to look up a parsed document would mean to hash all of
+    its nodes."""
+
+    def __init__(self, text: str, limits: Limits) -> None:
+        self.node: DocumentNode | GraphQLError
+        """Or why it is none."""
+        try:
+            self.node = parse(text, max_tokens=limits.tokens)
+        except GraphQLError as error:
+            self.node = error.with_traceback(None)
+        self._hide_suggestions = not limits.introspection
+        self._outline: Outline | None = None
+        self._errors: list[GraphQLError] | None = None
+
+    def outline(self, schema: GraphQLSchema, node: DocumentNode) -> Outline:
+        if self._outline is None:
+            self._outline = outline_of(schema, node)
+        return self._outline
+
+    def errors(self, schema: GraphQLSchema, node: DocumentNode, rules: tuple[Any, ...]) -> list[GraphQLError]:
+        """The validation's."""
+        if self._errors is None:
+            own = [MergeableFields if rule is OverlappingFieldsCanBeMergedRule else rule for rule in rules]
+            own += [MaybeNullValidationRule, OneOfInputValidationRule]  # as Strawberry adds them
+            self._errors = validate(schema, node, own, MAX_ERRORS, self._hide_suggestions)
+            for error in self._errors:
+                if error.message == "Validation aborted.":  # by MergeableFields
+                    error.message = "Too many fields of the same names would have to be compared. Validation aborted."
+                error.extensions = {**(error.extensions or {}), "code": GraphQLCode.VALIDATION_FAILED}
+        return self._errors
 
 
-def operation_type(text: str, name: str | None) -> OperationType | None:
-    """Of the operation that would run; None when the document does not say."""
-    try:
-        operation = get_operation_ast(parse_document(text), name)
-    except (GraphQLError, RecursionError):
-        return None
-    return operation.operation if operation is not None else None
+class Documents:
+    """Those of one schema, under its limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._kept = lru_cache(KEPT_DOCUMENTS)(Document)
+        self._passing = lru_cache(PASSING_DOCUMENTS)(Document)
+
+    def parse(self, text: str) -> DocumentNode | GraphQLError:
+        """The error is returned: one that is kept should not gather the frames of those who catch it."""
+        return too_long(text) or self._read(text).node
+
+    def operation_type(self, text: str, name: str | None) -> OperationType | None:
+        """Of the operation that would run; None when the document does not say."""
+        node = self.parse(text)
+        operation = None if isinstance(node, GraphQLError) else get_operation_ast(node, name)
+        return operation.operation if operation is not None else None
+
+    def check(
+        self,
+        schema: GraphQLSchema,
+        text: str,
+        name: str | None,
+        variables: Mapping[str, Any],
+        rules: tuple[Any, ...],
+    ) -> list[GraphQLError]:
+        """Why an operation of a document may not run. `name` is None or one that the document has."""
+        node = self.parse(text)
+        if isinstance(node, GraphQLError):
+            return [node]
+        document = self._read(text)
+        outline = document.outline(schema, node)
+        if name is None and len(outline.operations) > 1:
+            return [_unresolved()]
+        refusals = self.limits.refusals(outline, outline.index(name), variables)
+        return refusals or document.errors(schema, node, rules)
+
+    def _read(self, text: str) -> Document:
+        return (self._kept if len(text) <= KEPT_LENGTH else self._passing)(text, self.limits)
 
 
 class KeptDocuments(SchemaExtension):
-    """Gives Strawberry the parsed document and the validation's outcome. Documents that fail are left to Strawberry's
-    own parser, which reports them."""
+    """Gives Strawberry the outcome of the validation, which the limits come before."""
 
-    def on_parse(self) -> Iterator[None]:
-        context = self.execution_context
-        context.parse_options = {"max_tokens": MAX_TOKENS}
-        with suppress(GraphQLError, RecursionError):
-            context.graphql_document = parse_document(context.query or "")
-        yield
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
 
     def on_validate(self) -> Iterator[None]:
         context = self.execution_context
-        document, rules = context.graphql_document, context.validation_rules
-        if document is not None:
-            kept = len(context.query or "") <= KEPT_LENGTH
-            check = _checked_kept if kept else _checked
-            context.pre_execution_errors = [
-                *_unresolved(document, context._provided_operation_name),
-                *check(context.schema._schema, document, rules),
-            ]
+        context.pre_execution_errors = self._documents.check(
+            context.schema._schema,
+            context.query or "",
+            context._provided_operation_name,
+            context.variables or {},
+            context.validation_rules,
+        )
         yield
 
 
-def _unresolved(document: DocumentNode, name: str | None) -> list[GraphQLError]:
+class MergeableFields(OverlappingFieldsCanBeMergedRule):
+    """graphql-core's, with less patience."""
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self.rule_context.remaining_complexity_budget = MAX_COMPARISONS
+
+
+def _unresolved() -> GraphQLError:
     """Strawberry runs the first of several operations when none is named; GraphQL § 6.1 asks to refuse."""
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    if name is not None or len(operations) < 2:
-        return []
     code = {"code": GraphQLCode.OPERATION_RESOLUTION_FAILURE}
-    return [GraphQLError("The document holds several operations: name one in `operationName`.", extensions=code)]
-
-
-@lru_cache(KEPT_DOCUMENTS)
-def _parse_kept(text: str) -> DocumentNode:
-    return parse(text, max_tokens=MAX_TOKENS)
-
-
-def _checked(schema: GraphQLSchema, document: DocumentNode, rules: tuple[Any, ...]) -> tuple[GraphQLError, ...]:
-    try:
-        errors = validate_document(schema, document, rules)
-    except RecursionError:
-        errors = [GraphQLError("The document is nested too deeply.")]
-    for error in errors:
-        error.extensions = {**(error.extensions or {}), "code": GraphQLCode.VALIDATION_FAILED}
-    return tuple(errors)
-
-
-_checked_kept = lru_cache(KEPT_DOCUMENTS)(_checked)
+    return GraphQLError("The document holds several operations: name one in `operationName`.", extensions=code)

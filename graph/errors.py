@@ -72,6 +72,8 @@ def tell(error: GraphQLError, request_id: str) -> dict[str, Any]:
     if code is not None:
         told["message"] = _message_of_document(error, cause)
         told["extensions"] = {"code": code, "retryable": False, "request_id": request_id}
+        if isinstance(error.extensions, dict) and "details" in error.extensions:
+            told["extensions"]["details"] = error.extensions["details"]
     else:
         if not isinstance(cause, DeskError) or cause.code is ErrorCode.INTERNAL:
             _log.error("graphql_failed", request_id=request_id, path=error.path, exc_info=cause or error)

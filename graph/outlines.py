@@ -24,7 +24,9 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     NullValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionNode,
     VariableNode,
@@ -94,6 +96,8 @@ class Part:
     directives: int = 0
     introspection: int = 0
     """Fields that ask about the schema."""
+    values: int = 0
+    """In the largest argument or default value: itself, and what lists and objects hold."""
     levels: list[Level] = field(default_factory=lambda: [Level(None, 0)])
     """Outer ones first; the first is the part's own."""
     spreads: list[Spread] = field(default_factory=list)
@@ -120,6 +124,14 @@ class Outline:
     fragments: Mapping[str, Part]
     counts: tuple[Counts, ...]
     visited: int
+    variables: int
+    """That fragments read, once for each operation."""
+    values: int
+
+    def index(self, name: str | None) -> int:
+        """Of the operation of that name, or the first."""
+        names = [None if node.name is None else node.name.value for node in self.operations]
+        return 0 if name is None else names.index(name)
 
     def cost(self, index: int, variables: Mapping[str, Any]) -> int:
         """Of one operation. Defaults that it declares stand in for the variables that are not given."""
@@ -151,24 +163,32 @@ def outline_of(schema: GraphQLSchema, document: DocumentNode) -> Outline:
     counted: dict[str, Counts] = {}
     for name, part in ordered.items():
         counted[name] = _counts(part, counted)
+    counts = tuple(_counts(part, counted) for part in parts)
     visited = sum(part.visited for part in (*parts, *ordered.values()))
-    return Outline(tuple(operations), tuple(parts), ordered, tuple(_counts(part, counted) for part in parts), visited)
+    variables = sum(_text_of(node).count("$") for node in fragments.values()) * len(operations)
+    values = max((part.values for part in (*parts, *ordered.values())), default=0)
+    return Outline(tuple(operations), tuple(parts), ordered, counts, visited, variables, values)
+
+
+def _text_of(node: FragmentDefinitionNode) -> str:
+    return "" if node.loc is None else node.loc.source.body[node.loc.start : node.loc.end]
 
 
 def _part(
     schema: GraphQLSchema, node: OperationDefinitionNode | FragmentDefinitionNode, root: GraphQLNamedType | None
 ) -> Part:
     """`root` is None where the document names a type that there is not."""
-    part = Part(directives=len(node.directives or ()))
-    declared = node.variable_definitions or ()
-    part.directives += sum(len(variable.directives or ()) for variable in declared)
+    part = Part()
+    _count_given(part, node)
+    for declared in node.variable_definitions or ():
+        _count_given(part, declared)
     waiting: list[tuple[tuple[SelectionNode, ...], GraphQLNamedType | None, int, int, int]]
     waiting = [(node.selection_set.selections, root, 0, 1, 0)]
     while waiting:
         selections, parent, depth, times, level = waiting.pop()
         part.visited += len(selections)
         for selection in selections:
-            part.directives += len(selection.directives or ())
+            _count_given(part, selection)
             if isinstance(selection, FragmentSpreadNode):
                 part.spreads.append(Spread(selection.name.value, depth, times, level))
             elif isinstance(selection, InlineFragmentNode):
@@ -189,6 +209,29 @@ def _part(
                     else:
                         waiting.append((below, type_, depth + 1, min(times * length, CEILING), level))
     return part
+
+
+def _count_given(part: Part, node: Any) -> None:
+    """Directives, arguments, theirs, and a variable's default."""
+    values = [argument.value for argument in getattr(node, "arguments", None) or ()]
+    for directive in node.directives or ():
+        part.directives += 1
+        values += [argument.value for argument in directive.arguments or ()]
+    default = getattr(node, "default_value", None)
+    for value in (*values, *(() if default is None else (default,))):
+        part.values = max(part.values, _size(value))
+
+
+def _size(value: ValueNode) -> int:
+    waiting, size = [value], 0
+    while waiting:
+        held = waiting.pop()
+        size += 1
+        if isinstance(held, ListValueNode):
+            waiting += held.values
+        elif isinstance(held, ObjectValueNode):
+            waiting += [member.value for member in held.fields]
+    return size
 
 
 def _count_field(part: Part, node: FieldNode, depth: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
@@ -17,6 +18,8 @@ from starlette.requests import Request
 from domain.errors import BadUserInput, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
 from graph.negotiation import JSON
 
+IDENTITY = "identity"
+"""The content coding that is none."""
 LAST_EVENT_ID = re.compile(r"[0-9]{0,9}")
 """Its number fits GraphQL's Int, as every `seq` does."""
 
@@ -34,11 +37,14 @@ class Operation:
 async def read_operation(request: Request, max_bytes: int) -> Operation:
     """Raises MethodNotAllowed, UnsupportedMediaType, PayloadTooLarge or BadUserInput."""
     if request.method == "GET":
-        return _from_parameters(request.query_params)
+        return _from_parameters(_parameters(request.scope["query_string"]))
     if request.method != "POST":
         raise MethodNotAllowed("GraphQL is asked with GET or POST.")
-    _check_content_type(request.headers.get("content-type", ""))
+    _check_content_type(_all(request, "content-type"))
+    _check_content_encoding(_all(request, "content-encoding"))
     body = decode_json(await _read_body(request, max_bytes))
+    if isinstance(body, list):
+        raise BadUserInput("Several operations in one request (batching) are not taken: send one JSON object.")
     if not isinstance(body, dict):
         raise BadUserInput("The request body must be a JSON object.")
     return operation_of(body)
@@ -86,6 +92,11 @@ def check_text(value: Any) -> None:
         raise BadUserInput(reason) from error
 
 
+def accept_of(request: Request) -> str:
+    """What the client takes, from all the lines that say so; "" when none does."""
+    return _all(request, "accept")
+
+
 def last_event_id(request: Request) -> int | None:
     """The cursor that a reader of server-sent events reconnects with; an empty one counts as none. Raises
     BadUserInput."""
@@ -93,6 +104,14 @@ def last_event_id(request: Request) -> int | None:
     if not LAST_EVENT_ID.fullmatch(value):
         raise BadUserInput(fields={"last-event-id": "must be the `id` of an event, a whole number"})
     return int(value) if value else None
+
+
+def _parameters(query: bytes) -> dict[str, str]:
+    """Of an address, which uvicorn bounds at 64 KiB. Starlette's own reading puts U+FFFD for what is not UTF-8."""
+    try:
+        return dict(parse_qsl(query.decode(), keep_blank_values=True, errors="strict"))
+    except UnicodeDecodeError as error:
+        raise BadUserInput("The address is not UTF-8.") from error
 
 
 def _from_parameters(parameters: Mapping[str, str]) -> Operation:
@@ -114,6 +133,17 @@ def _check_content_type(header: str) -> None:
         raise UnsupportedMediaType(f"The Content-Type must be {JSON}.")
     if str(message.get_param("charset", "utf-8")).lower() not in ("utf-8", "utf8"):
         raise UnsupportedMediaType("The charset must be UTF-8.")
+
+
+def _check_content_encoding(header: str) -> None:
+    """A small body can unpack to a large one, so none is unpacked; nor is a label believed in part."""
+    if header.strip().lower() not in ("", IDENTITY):
+        raise UnsupportedMediaType("Bodies are taken as they are, not compressed.")
+
+
+def _all(request: Request, name: str) -> str:
+    """A header's lines as one (RFC 9110 § 5.3)."""
+    return ", ".join(request.headers.getlist(name))
 
 
 async def _read_body(request: Request, max_bytes: int) -> bytes:

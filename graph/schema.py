@@ -2,11 +2,14 @@
 
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
+from strawberry.types.execution import PreExecutionError
 
 from domain.errors import NotFound
 from graph.accounts import AccountMutation, AccountQuery, User
@@ -14,9 +17,10 @@ from graph.agents import AgentQuery
 from graph.chats import ChatMutation, ChatQuery, ChatSession
 from graph.context import Info
 from graph.deltas import DeltaExecutor
-from graph.documents import KeptDocuments
+from graph.documents import Documents, KeptDocuments
 from graph.events import EVENT_TYPES, Subscription
 from graph.ids import CHAT_SESSION, MESSAGE, SOURCE, TURN, USER, decode_id
+from graph.limits import Limits
 from graph.messages import Message, MessageMutation, MessageQuery, Source
 from graph.nodes import DATE_TIME, Node
 from graph.turns import Turn, TurnMutation
@@ -38,24 +42,50 @@ class Mutation(MessageMutation, TurnMutation, ChatMutation, AccountMutation):
 
 
 class DeskSchema(strawberry.Schema):
-    """Strawberry's, without its own logging of errors: `graph.errors` logs what it masks, once."""
+    """Strawberry's, without its own logging of errors: `graph.errors` logs what it masks, once. And it takes parsed
+    documents from `documents`, so that no text is read twice."""
+
+    documents: Documents
+
+    async def _prepare_operation_async(
+        self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
+    ) -> PreExecutionError | None:
+        if context.query:
+            parsed = self.documents.parse(context.query)
+            if isinstance(parsed, GraphQLError):
+                context.pre_execution_errors = [parsed]
+                return PreExecutionError(data=None, errors=[parsed])
+            context.graphql_document = parsed
+        return await super()._prepare_operation_async(context, extensions_runner)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         pass
 
 
+class ReticentExecutor(DeltaExecutor):
+    """Its errors suggest no names of the schema."""
+
+    @classmethod
+    def build(cls, *args: Any, **options: Any) -> Any:
+        return super().build(*args, **{**options, "hide_suggestions": True})
+
+
 @cache
-def create_schema() -> DeskSchema:
-    """The one schema of the process: it holds no state of a server's."""
-    return DeskSchema(
+def create_schema(limits: Limits | None = None) -> DeskSchema:
+    """The one schema of the process: it holds no state of a server's but the documents that it has read."""
+    limits = limits or Limits()
+    documents = Documents(limits)
+    schema = DeskSchema(
         Query,
         Mutation,
         Subscription,
         types=EVENT_TYPES,
-        extensions=[KeptDocuments],
-        execution_context_class=DeltaExecutor,
+        extensions=[lambda: KeptDocuments(documents)],
+        execution_context_class=DeltaExecutor if limits.introspection else ReticentExecutor,
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
     )
+    schema.documents = documents
+    return schema
 
 
 def schema_text() -> str:

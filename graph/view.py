@@ -29,10 +29,10 @@ from domain.errors import BadUserInput, DeskError, Internal, MethodNotAllowed, N
 from domain.services import Services
 from graph.answers import answer_of, encode, is_request_error
 from graph.context import DeskContext, new_request_id
-from graph.documents import operation_type
 from graph.errors import STATUS, tell, tell_desk_error
+from graph.limits import Limits
 from graph.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, choose
-from graph.requests import Operation, decode_json, last_event_id, read_operation
+from graph.requests import IDENTITY, Operation, accept_of, decode_json, last_event_id, read_operation
 from graph.schema import create_schema
 from graph.sockets import Socket, SocketHandler, bearer
 from graph.sse import EventStream, Results
@@ -62,8 +62,9 @@ class GraphQLView(GraphQL[DeskContext, None]):
     websocket_adapter_class = Socket
 
     def __init__(self, services: Callable[[], Services], settings: Settings) -> None:
+        schema = create_schema(Limits.of(settings))
         super().__init__(
-            create_schema(),
+            schema,
             graphql_ide=None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
             connection_init_wait_timeout=INIT_TIMEOUT,
@@ -72,6 +73,7 @@ class GraphQLView(GraphQL[DeskContext, None]):
         )
         self.max_request_bytes = settings.max_request_bytes
         self._services = services
+        self._documents = schema.documents
         self._heartbeat = min(settings.sse_heartbeat_seconds, MAX_HEARTBEAT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,11 +101,11 @@ class GraphQLView(GraphQL[DeskContext, None]):
     # ------------------------------------------------------------ HTTP
 
     async def _respond(self, request: Request) -> Response:
-        request_id, accept = new_request_id(), request.headers.get("accept")
+        request_id, accept = new_request_id(), accept_of(request)
         try:
             context = self._context(request, request_id)
             operation = await read_operation(request, self.max_request_bytes)
-            kind = operation_type(operation.query, operation.name)
+            kind = self._documents.operation_type(operation.query, operation.name)
             if kind is OperationType.MUTATION and request.method == "GET":
                 raise MethodNotAllowed("Mutations are sent with POST.")
             form = _form(accept, kind)
@@ -150,7 +152,7 @@ class GraphQLView(GraphQL[DeskContext, None]):
         return cast("Results", results)
 
 
-def _form(accept: str | None, kind: OperationType | None) -> str:
+def _form(accept: str, kind: OperationType | None) -> str:
     """The media type to answer in. Clients such as urql name `text/event-stream` with every request, so only what
     needs a stream gets one, and whoever takes nothing else. Raises NotAcceptable."""
     if kind is OperationType.SUBSCRIPTION:
@@ -169,7 +171,7 @@ def _json(result: ExecutionResult, context: DeskContext, form: str) -> Response:
     return _response(answer_of(result, context), HTTPStatus.BAD_REQUEST if refused else HTTPStatus.OK, form)
 
 
-def _problem(error: DeskError, request_id: str, accept: str | None) -> Response:
+def _problem(error: DeskError, request_id: str, accept: str) -> Response:
     """A request that could not be taken, told in the form of a GraphQL answer."""
     form = choose(accept, (JSON, GRAPHQL_JSON)) or JSON
     response = _response({"errors": [tell_desk_error(error, request_id)]}, STATUS[error.code], form)
@@ -177,6 +179,7 @@ def _problem(error: DeskError, request_id: str, accept: str | None) -> Response:
         response.headers["Allow"] = "GET, POST"
     elif isinstance(error, UnsupportedMediaType):
         response.headers["Accept-Post"] = JSON
+        response.headers["Accept-Encoding"] = IDENTITY
     return response
 
 

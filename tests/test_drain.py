@@ -26,7 +26,7 @@ from tests.standins.faults import Hang
 from tests.transports import PATIENCE, QUESTION, Server, Told, User, global_id, subscribe
 
 ANSWER = "The Nano plan costs $9 a month [1]. " + " ".join(f"Größe{n}" for n in range(30))
-LONG, SHORT = "60", "4"
+LONG, SHORT = "60", "6"
 """SHUTDOWN_SECONDS: longer than any test waits, and short enough to wait for."""
 ENDED_BY_SIGTERM = -signal.SIGTERM
 """How uvicorn ends in good order; the kernel's alarm would leave -SIGALRM."""

@@ -104,6 +104,7 @@ class User:
         body = {"chat_id": chat_id, "message": QUESTION, "client_message_id": key}
         url = self.at("/api/v1/chat/message")
         async with self.http.stream("POST", url, json=body, headers=self.headers) as response:
+            assert response.status_code == 200, await response.aread()
             async for frame in _frames(response):
                 return int(read_frame(frame).data["turn_id"])
         raise AssertionError("no event")

@@ -113,11 +113,11 @@ async def test_a_row_that_nobody_locked_for_is_found_the_second_time(stores: Sto
     refuses the other, which then finds it and is told so."""
     user = await stores.user("alice")
     chat = await stores.chat(user)
-    values = "running_chat_id, agents, routes, timeline, status, created_at, lease_until"
+    values = "open_chat_id, running_chat_id, agents, routes, timeline, status, created_at, lease_until"
     async with stores.database.write() as session:
         await session.execute(
             text(
-                f"INSERT INTO turns (chat_id, {values}) SELECT id, id, '[]', '[]', '', 'RUNNING', created_at, "  # noqa: S608
+                f"INSERT INTO turns (chat_id, {values}) SELECT id, id, id, '[]', '[]', '', 'RUNNING', created_at, "  # noqa: S608
                 "'2999-01-01 00:00:00.000000' FROM chat_sessions"
             )
         )

@@ -21,6 +21,8 @@ ROUTES = {
     ("post", "/chat/chat-lg"),
     ("get", "/chat/turns/{turn_id}/events"),
     ("post", "/chat/turns/{turn_id}/stop"),
+    ("post", "/chat/messages/{message_id}/regenerate"),
+    ("get", "/chat/messages/{message_id}/versions"),
     ("get", "/chat/agents"),
 }
 

@@ -1,0 +1,116 @@
+"""How long the hardest documents keep the server busy until it knows whether they may run: `python -m bench.documents`.
+
+CPU milliseconds of parsing, measuring and validating, nothing remembered, the best of three. Fails above LIMIT.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+
+from graphql import get_introspection_query, specified_rules
+
+from domain.inputs import MESSAGE_LENGTH
+from graph.documents import Documents
+from graph.limits import MAX_CHARACTERS, MAX_DEFINITIONS, MAX_LINES, MAX_SELECTIONS, Limits
+from graph.schema import create_schema
+
+LIMIT = 50.0
+BODY = 262_144
+LIMITS = Limits()
+TOKENS = LIMITS.tokens - 40
+
+
+def documents() -> Iterator[tuple[str, str]]:
+    """What a document can be made large with, each to the bound where the next check takes over."""
+    yield "introspection, all options", get_introspection_query(True, True, True, True, True)
+    yield "a long message in the document", f'{{ sessions(search: "{"x" * MESSAGE_LENGTH}") {{ edges {{ cursor }} }} }}'
+    for name, text in (("comment", "#" + "x" * BODY), ("commas", "," * BODY), ("name", "x" * BODY)):
+        yield f"{name}, 256 KB", "{ viewer { id " + text + "\n} }"
+    for name, text in (("comment", "#" + "x" * MAX_CHARACTERS), ("name", "x" * MAX_CHARACTERS)):
+        yield f"{name}, to the bound", "{ viewer { id " + text[: MAX_CHARACTERS - 100] + "\n} }"
+    lines = ("x" * 4 + "\n") * (MAX_LINES - 1)
+    yield "block string and fields", f'{{ node(id: """{lines}""") {{ {"id " * TOKENS} }} }}'
+    for number in (MAX_SELECTIONS - 10, TOKENS):
+        yield f"{number} times one field", "{ viewer { " + "id " * number + "} }"
+        yield f"{number} unknown fields", "{ viewer { " + " ".join(f"f{n}" for n in range(number)) + " } }"
+    for number in (MAX_SELECTIONS // 2 - 10, TOKENS // 4):
+        yield f"{number} inline fragments", "{ viewer { " + "... { id } " * number + "} }"
+    for number in (LIMITS.aliases, TOKENS // 3):
+        yield f"{number} aliases", "{ viewer { " + " ".join(f"a{n}: id" for n in range(number)) + " } }"
+    yield "unknown arguments", "{ viewer { id(" + " ".join(f"f{n}: 1" for n in range(TOKENS // 3)) + ") } }"
+    yield (
+        "an error on each line",
+        "{ viewer { " + "\n" * (MAX_LINES - 1) + "".join(f" f{n}" for n in range(900)) + " } }",
+    )
+    yield "a long list", "{ node(id: [" + "1 " * TOKENS + "]) { id } }"
+    for number in (190, TOKENS // 3):
+        members = " ".join(f"f{n}: 1" for n in range(number))
+        yield f"{number} unknown members", f"subscription {{ sendMessage(input: {{ {members} }}) {{ seq }} }}"
+    yield "lists in lists", "{ node(id: " + "[" * (TOKENS // 2) + "]" * (TOKENS // 2) + ") { id } }"
+    yield "fields in fields", "{ viewer " * (TOKENS // 2) + "}" * (TOKENS // 2)
+    yield "braces", "{" * BODY
+    yield "directives", "{ viewer { id " + "@skip(if: false) " * (TOKENS // 6) + "} }"
+    yield "directives on fields", "{ viewer { " + "id @skip(if: true) " * (TOKENS // 7) + "} }"
+    yield "variables", _variables(TOKENS // 9)
+    yield from _fragments(MAX_DEFINITIONS - 2, (MAX_SELECTIONS - 300) // MAX_DEFINITIONS)
+    yield from _fragments(MAX_DEFINITIONS // 2, (MAX_SELECTIONS - 300) // MAX_DEFINITIONS * 2)
+    yield from _fragments(TOKENS // 9, 1)
+    for operations, variables in ((95, 20), (20, 95), (20, 200), (TOKENS // 20, 20)):
+        yield f"{operations} operations, {variables} variables", _operations(operations, variables)
+
+
+def _variables(number: int) -> str:
+    declared = " ".join(f"$v{n}: Int" for n in range(number))
+    used = " ".join(f"s{n % 19}: sessions(first: $v{n}) {{ edges {{ cursor }} }}" for n in range(19))
+    return f"query({declared}) {{ {used} }}"
+
+
+def _fragments(number: int, fields: int) -> Iterator[tuple[str, str]]:
+    each = range(number)
+    fill = "id " * fields
+    side_by_side = "{ viewer { " + " ".join(f"...F{n}" for n in each) + " } }"
+    yield (
+        f"{number} fragments, side by side",
+        side_by_side + "".join(f"fragment F{n} on User {{ {fill}}}" for n in each),
+    )
+    last = f"fragment F{number} on User {{ id }}"
+    for name, repeated in (("in a chain", 1), ("doubling", 2)):
+        spreads = [f"fragment F{n} on User {{ {fill}{f'...F{n + 1} ' * repeated}}}" for n in each]
+        yield f"{number} fragments, {name}", "{ viewer { ...F0 } }" + "".join(spreads) + last
+    circle = "\n" * (MAX_LINES - 1) + "".join(
+        f"fragment F{n} on User {{ ...F{(n + 1) % number} ...F{(n * 7) % number} }}" for n in each
+    )
+    yield f"{number} fragments, in circles", "{ viewer { id } }" + circle
+
+
+def _operations(number: int, variables: int) -> str:
+    shared = "fragment F on Query { " + "node(id: $a) { id } " * variables + "}"
+    return "".join(f"query Q{n}($a: ID!) {{ ...F }} " for n in range(number)) + shared
+
+
+def judged(text: str) -> tuple[float, str]:
+    """CPU milliseconds, and what is found."""
+    schema = create_schema(LIMITS)
+    best, found = float("inf"), ""
+    for _ in range(3):
+        fresh = Documents(LIMITS)
+        start = time.process_time()
+        fresh.operation_type(text, None)
+        errors = fresh.check(schema._schema, text, "Q0" if "query Q0" in text else None, {}, specified_rules)
+        best = min(best, (time.process_time() - start) * 1e3)
+        found = errors[0].message[:80].replace("\n", " ") if errors else "may run"
+    return best, found
+
+
+def main() -> int:
+    slow = 0
+    for name, text in documents():
+        spent, found = judged(text)
+        slow += spent > LIMIT
+        print(f"{spent:7.1f} ms  {len(text):7,}  {name:36} {found}")
+    print(f"{slow} above {LIMIT:.0f} ms" if slow else f"none above {LIMIT:.0f} ms")
+    return 1 if slow else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

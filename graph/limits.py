@@ -1,0 +1,101 @@
+"""Limits: how much one operation may ask for, and what is told to whoever asks for more.
+
+They are far above what clients of this schema ask for, and low enough that no document keeps the server busy. They are
+judged before the validation, whose work grows faster than the document.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import GraphQLError, Node
+
+from graph.errors import GraphQLCode
+from graph.outlines import CEILING, Outline
+from settings import Settings
+
+MAX_CHARACTERS = 65_536
+"""Of one document. The longest message, every character escaped, fits in it."""
+MAX_LINES = 10_000
+"""Of one document. Each error counts them, to tell where it is."""
+MAX_DEFINITIONS = 100
+"""Operations and fragments of one document: some checks of the validation look at each of these for each of those."""
+MAX_SELECTIONS = 1_000
+"""As they are written in one document. To validate one takes some 25 µs."""
+MAX_VALUES = 200
+"""In one argument: each error in it prints all of it."""
+MAX_VARIABLES = 2_000
+"""That fragments read, times the operations of the document: the validation compares as many types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of the operation that runs; tokens are those of its whole document. `introspection` also lets errors suggest
+    names that the client may have meant."""
+
+    tokens: int = 3_000
+    depth: int = 20
+    aliases: int = 200
+    root_fields: int = 20
+    directives: int = 100
+    cost: int = 100_000
+    introspection: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        return cls(
+            settings.graphql_max_tokens,
+            settings.graphql_max_depth,
+            settings.graphql_max_aliases,
+            settings.graphql_max_root_fields,
+            settings.graphql_max_directives,
+            settings.graphql_max_cost,
+            settings.allows_introspection,
+        )
+
+    def refusals(self, outline: Outline, index: int, variables: Mapping[str, Any]) -> list[GraphQLError]:
+        """Why an operation of a document may not run; nothing when it may."""
+        operation = outline.operations[index]
+        return [_refusal(*broken, operation) for broken in self._broken(outline, index, variables)] + (
+            [_introspection(operation)] if outline.counts[index].introspection and not self.introspection else []
+        )
+
+    def _broken(
+        self, outline: Outline, index: int, variables: Mapping[str, Any]
+    ) -> Iterator[tuple[str, str, int, int]]:
+        """The limit, what it counts, its bound and what was counted."""
+        counts = outline.counts[index]
+        definitions = len(outline.operations) + len(outline.fragments)
+        for limit, counted_things, bound, counted in (
+            ("definitions", "operations and fragments in its document", MAX_DEFINITIONS, definitions),
+            ("selections", "selections in its document", MAX_SELECTIONS, outline.visited),
+            ("values", "values in one argument", MAX_VALUES, outline.values),
+            ("variables", "variables in fragments, for each of its operations", MAX_VARIABLES, outline.variables),
+            ("depth", "fields one in another", self.depth, counts.depth),
+            ("aliases", "aliases", self.aliases, counts.aliases),
+            ("rootFields", "root fields", self.root_fields, counts.root_fields),
+            ("directives", "directives", self.directives, counts.directives),
+            ("cost", "fields in its answer, by estimate", self.cost, outline.cost(index, variables)),
+        ):
+            if counted > bound:
+                yield limit, counted_things, bound, counted
+
+
+def too_long(text: str) -> GraphQLError | None:
+    """Why a document is not even parsed; None when it is."""
+    if len(text) > MAX_CHARACTERS:
+        return _refusal("characters", "characters in its document", MAX_CHARACTERS, len(text))
+    lines = 1 + text.count("\n") + text.count("\r")
+    return _refusal("lines", "lines in its document", MAX_LINES, lines) if lines > MAX_LINES else None
+
+
+def _refusal(limit: str, things: str, bound: int, counted: int, node: Node | None = None) -> GraphQLError:
+    number = f"{counted:,}" if counted < CEILING else f"{CEILING:,} or more"
+    details = {"limit": limit, "bound": bound, "counted": counted}
+    message = f"The operation asks for too much: {number} {things}, where {bound:,} are allowed."
+    return GraphQLError(message, node, extensions={"code": GraphQLCode.VALIDATION_FAILED, "details": details})
+
+
+def _introspection(node: Node) -> GraphQLError:
+    message = "This server does not tell its schema: `__schema` and `__type` are not allowed."
+    return GraphQLError(message, node, extensions={"code": GraphQLCode.VALIDATION_FAILED})
