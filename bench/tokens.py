@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ HOUSE = Path(__file__).resolve().parent.parent
 STREAMS, TOKENS, RATE, THINK = 20, 200, 50, 0.3
 MANY, SLOWLY = 100, {"tokens": 40, "rate": 10, "think": THINK}
 """Streams whose memory is measured: more than those that are timed, since one is small beside the process."""
+COARSE, FINE = (25, 50, 100, 200), (20, 30, 40, 60, 80, 100, 125, 150, 175, 200)
+"""So many streams are tried, one after the other, until tokens come late."""
 LATE = 0.1
 """Seconds that p99 of the tokens may come late when it is asked how many streams a process holds."""
 READY_WITHIN = 90.0
@@ -61,7 +63,7 @@ class Figures:
     first: float
     gap: float
     memory: float
-    holds: int | None
+    holds: int
 
 
 def cpu(pid: int) -> float:
@@ -138,7 +140,7 @@ class Bench:
             raise SystemExit(f"{self._kind}: {len(seen['late'])} of {wanted} tokens arrived")
         return used, memory, seen
 
-    def figures(self, with_capacity: bool) -> Figures:
+    def figures(self, levels: Sequence[int]) -> Figures:
         self.run(STREAMS, tokens=50, rate=50, think=THINK)
         # Early: what a round frees stays with the process, and a later one takes it without growing.
         _, memory, _ = self.run(MANY, during=3.5, **SLOWLY)
@@ -151,12 +153,12 @@ class Bench:
             first=(median(seen["first"]) - THINK) * 1e3,
             gap=quantiles(seen["gaps"], n=100)[98] * 1e3,
             memory=memory / MANY,
-            holds=self._holds() if with_capacity else None,
+            holds=self._holds(levels),
         )
 
-    def _holds(self) -> int:
+    def _holds(self, levels: Sequence[int]) -> int:
         holds = 0
-        for streams in (20, 30, 40, 60, 80, 100, 125, 150, 175, 200):
+        for streams in levels:
             _, _, seen = self.run(streams, tokens=150, rate=RATE, think=THINK)
             if quantiles(seen["late"], n=100)[98] > LATE:
                 break
@@ -164,7 +166,7 @@ class Bench:
         return holds
 
 
-def measure(contender: Contender, upstream: str, with_capacity: bool) -> Figures:
+def measure(contender: Contender, upstream: str, levels: Sequence[int]) -> Figures:
     with tempfile.TemporaryDirectory(prefix="answerdesk-bench-") as temporary:
         folder = Path(temporary)
         env = {**os.environ, **environment(contender, upstream, folder)}
@@ -177,7 +179,7 @@ def measure(contender: Contender, upstream: str, with_capacity: bool) -> Figures
         with process(served + (lean if contender.kind != "textbook" else []), env, folder) as server:
             ready = {"server:app": "/readyz", "bench.textbook:app": "/graphql?query={ready}"}
             wait_for(base + ready.get(contender.app, "/"), server, folder)
-            return Bench(upstream, contender.kind, base, server.pid).figures(with_capacity)
+            return Bench(upstream, contender.kind, base, server.pid).figures(levels)
 
 
 def environment(contender: Contender, upstream: str, folder: Path) -> dict[str, str]:
@@ -205,12 +207,12 @@ def environment(contender: Contender, upstream: str, folder: Path) -> dict[str, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=[contender.kind for contender in CONTENDERS], action="append")
-    parser.add_argument("--capacity", action="store_true", help="also how many streams one process holds (minutes)")
+    parser.add_argument("--capacity", action="store_true", help="in finer steps, how many streams a process holds")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()}, Python {platform.python_version()}")
     print(f"{STREAMS} streams of {TOKENS} tokens, {RATE} tokens/s each; memory: {MANY} streams\n")
     print(f"{'':<30} {'µs CPU/token':>12} {'× raw':>6} {'aim':>4} {'alone':>6} {'ms/turn':>8} ", end="")
-    print(f"{'first +ms':>9} {'gap p99 ms':>10} {'KB/stream':>9}" + (" streams held" if options.capacity else ""))
+    print(f"{'first +ms':>9} {'gap p99 ms':>10} {'KB/stream':>9} {'streams held':>12}")
     raw: float | None = None
     port = free_port()
     with (
@@ -222,7 +224,7 @@ def main() -> None:
         for contender in CONTENDERS:
             if options.only and contender.kind not in options.only:
                 continue
-            figures = measure(contender, upstream, options.capacity)
+            figures = measure(contender, upstream, FINE if options.capacity else COARSE)
             raw = figures.token if contender.kind == "raw" else raw
             print(_line(contender, figures, raw), flush=True)
 
@@ -231,8 +233,8 @@ def _line(contender: Contender, figures: Figures, raw: float | None) -> str:
     times = f"{figures.token / raw:.1f}" if raw else "?"
     return (
         f"{contender.name:<30} {figures.token:>12.0f} {times:>6} {contender.aim:>4} {figures.bare_token:>6.0f} "
-        f"{figures.turn:>8.1f} {figures.first:>9.1f} {figures.gap:>10.1f} {figures.memory:>9.0f}"
-        + (f" {figures.holds:>12}" if figures.holds is not None else "")
+        f"{figures.turn:>8.1f} {figures.first:>9.1f} {figures.gap:>10.1f} {figures.memory:>9.0f} "
+        f"{figures.holds:>12}"
     )
 
 

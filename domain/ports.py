@@ -273,7 +273,7 @@ class LogReader(Protocol):
     """One follower's place in a turn's log."""
 
     async def read(self) -> Sequence[TurnEvent]:
-        """Waits for the next events and returns all that are there; empty once the turn's last event was read.
+        """Waits for the next events and returns some that are there; empty once the turn's last event was read.
         Raises what `interrupt` was given."""
         ...
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, groupby
 from typing import cast
@@ -59,12 +60,13 @@ class TurnEvents:
         self.wake()
 
     def after(self, seq: int) -> list[TurnEvent]:
-        """The events behind that one."""
+        """The next events behind that one: RECENT of the older ones at most, since each who is behind gets objects of
+        its own."""
         first = self.last - len(self._recent) + 1
         if seq >= first - 1:
             return self._recent[max(0, seq + 1 - first) :]
-        older = (event for last, run in self._packed if last > seq for event in run if event.seq > seq)
-        return [*older, *self._recent]
+        _, run = self._packed[bisect_right(self._packed, seq, key=lambda packed: packed[0])]
+        return [event for event in run if event.seq > seq]
 
     def fail(self, error: DeskError) -> None:
         """What its readers get after the events that are there."""
@@ -103,7 +105,9 @@ class TurnEventsReader(LogReader):
                 raise self._error
             if log.last > self._cursor:
                 batch = log.after(self._cursor)
-                self._cursor = log.last
+                self._cursor = batch[-1].seq
+                if self._cursor < log.last:
+                    await asyncio.sleep(0)  # who has much to catch up on must not keep the others from theirs
                 return batch
             if self._error is not None and not log.closed:
                 raise self._error

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import httpcore2  # noqa: F401 – httpx2 loads it with its first client, which may be in the middle of anything
 import httpx2
 from langchain_core.language_models import BaseChatModel
 from openai import DefaultAioHttpClient

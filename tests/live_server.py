@@ -12,6 +12,7 @@ when it logged a traceback that nobody expected.
 """
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -34,6 +35,7 @@ POLL_EVERY = 0.05
 STOP_WITHIN = 20.0
 DEFAULTS = {
     "EMBEDDINGS": "off",
+    "SHUTDOWN_SECONDS": "10",
     "RATE_LIMIT_LOGIN": "100000/minute",
     "RATE_LIMIT_REGISTER": "100000/minute",
     "RATE_LIMIT_SEND": "100000/minute",
@@ -55,7 +57,7 @@ def live_server(
         log = Path(folder) / "server.log"
         variables = _environment(Path(folder), env or {})
         _run(["-c", "import cli; cli.main()", "migrate"], variables, folder)
-        port = _free_port()
+        port = free_port()
         uvicorn = ["-m", "uvicorn", "server:app", "--app-dir", str(HOUSE), "--port", str(port),
                    "--ws", "websockets-sansio", "--no-access-log"]  # fmt: skip
         with log.open("w") as out:
@@ -95,9 +97,15 @@ def _run(arguments: list[str], env: Mapping[str, str], folder: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+def free_port() -> int:
+    """One that nobody gets by chance until a server takes it: systems give clients' connections ports above these."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
 
 
 def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -8,7 +8,6 @@ ANSWERDESK_REQUIRE_BACKENDS=1.
 import functools
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
+
+from tests.live_server import free_port
 
 URL = "redis://127.0.0.1:6379/0"
 START_WITHIN = 10.0
@@ -44,8 +45,7 @@ class RedisServer:
         program = shutil.which("redis-server")
         if program is None:
             _absent("redis-server is not installed")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process: subprocess.Popen[bytes] | None = None

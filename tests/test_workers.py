@@ -257,9 +257,9 @@ async def _stop_elsewhere(address: str, client: Client) -> None:
             follower = asyncio.create_task(client.on(another).follow(turn_id))
             stopped = (await client.on(third).call("POST", f"/chat/turns/{turn_id}/stop")).json()
             told = [first, *[frame async for frame in frames]]
-    assert stopped["status"] == told[-1].data["status"] == "STOPPED"
-    gapless(told)
-    assert await follower == told
+        assert stopped["status"] == told[-1].data["status"] == "STOPPED"
+        gapless(told)
+        assert await follower == told
 
 
 async def test_losing_redis_loses_no_event(lossy: LossyDesk, lossy_workers: list[httpx.AsyncClient]) -> None:
