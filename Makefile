@@ -25,7 +25,7 @@ test: $(VENV)/.dev tests/clients/node_modules/.installed  ## Run the whole test 
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-bench: $(VENV)/.dev  ## What a streamed token costs, beside pass-through and the textbook stack (two or three minutes)
+bench: $(VENV)/.dev  ## What a streamed token costs, beside pass-through and the textbook stack (a few minutes)
 	@$(BIN)/python -m bench.tokens $(BENCH_ARGS)
 
 soak: $(VENV)/.dev  ## Kill workers, cut connections, and prove that turns lose nothing (SOAK_ARGS="--minutes 30 --database sqlite")
