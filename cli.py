@@ -21,9 +21,7 @@ import server
 from db.migrations import upgrade
 from db.revisions import NotMigratedError
 from domain.agents.catalog import AgentCatalog
-from domain.agents.patience import Patience
 from domain.agents.state import Draft, TurnContext
-from domain.agents.workflow import build_workflow
 from domain.errors import DeskError
 from domain.inputs import Inputs
 from domain.model import Message, Role, Route, Source
@@ -196,8 +194,7 @@ async def _ask(settings: Settings, question: str) -> None:
         if not settings.azure_search_endpoint:
             await server.ingest(settings, catalog, retriever, None)
         model = server.choose_model(settings)
-        patience = Patience(settings.turn_first_token_seconds, settings.turn_silence_seconds)
-        workflow = build_workflow(_NoHistory(), retriever, catalog, model.chat, model.name, model.error, patience)
+        workflow = server.answer_workflow(settings, _NoHistory(), retriever, catalog, model)
         now = datetime.now(UTC)
         asked = Message(1, 1, 1, Role.USER, question, now)
         answer = Message(2, 1, 1, Role.ASSISTANT, "", now)

@@ -35,9 +35,9 @@ from domain.chats import Chats
 from domain.errors import DeskError
 from domain.followers import Followers
 from domain.ingestion import Ingestion
-from domain.ports import RateLimiter, Retriever, Signals
+from domain.ports import History, RateLimiter, Retriever, Signals
 from domain.queue import TurnQueue
-from domain.runner import TurnLimits, TurnRunner
+from domain.runner import TurnLimits, TurnRunner, Workflow
 from domain.services import Services
 from domain.streams import OpenStreams
 from domain.tokens import Tokens
@@ -178,6 +178,14 @@ async def _open_log(settings: Settings) -> AsyncIterator[tuple[MemoryTurnLog | R
         await log.close()
 
 
+def answer_workflow(
+    settings: Settings, history: History, retriever: Retriever, catalog: AgentCatalog, model: Model
+) -> Workflow:
+    """What answers a question, in a turn or in the terminal."""
+    patience = Patience(settings.turn_first_token_seconds, settings.turn_silence_seconds)
+    return build_workflow(history, retriever, catalog, model.chat, model.name, model.error, patience)
+
+
 async def ingest(
     settings: Settings, catalog: AgentCatalog, retriever: Retriever, progress: Callable[[str, int, int], None] | None
 ) -> None:
@@ -206,8 +214,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             settings.max_answer_characters,
             settings.max_waiting_turns,
         )
-        patience = Patience(settings.turn_first_token_seconds, settings.turn_silence_seconds)
-        workflow = build_workflow(messages, retriever, catalog, model.chat, model.name, model.error, patience)
+        workflow = answer_workflow(settings, messages, retriever, catalog, model)
         runner = TurnRunner(workflow, turn_store, log, signals, limits)
         stack.push_async_callback(runner.close, Deadlines.of(settings.shutdown_seconds).step)
         streams = OpenStreams(signals)

@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import platform
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,8 @@ from statistics import median, quantiles
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from soak.ports import free_port
 
 HOUSE = Path(__file__).resolve().parent.parent
 STREAMS, TOKENS, RATE, THINK = 20, 200, 50, 0.3
@@ -75,11 +76,6 @@ def cpu(pid: int) -> float:
 def resident(pid: int) -> float:
     """KB."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from sqlalchemy.orm import aliased
 from db.answers import claimed_turn
 from db.clock import database_clock
 from db.engine import ReadSession, WriteSession
+from db.rows import from_error
 from db.tables import ChatRow, TurnRow
-from domain.errors import ChatBusy, ErrorCode, IdempotencyMismatch
-from domain.model import TurnStatus
+from domain.errors import ChatBusy, IdempotencyMismatch
+from domain.model import SERVER_STOPPED, TurnStatus
 from domain.ports import StoredTurn, TurnRequest
 
-SERVER_STOPPED = "The server stopped while answering."
 MAX_QUEUED = 20
 """Turns that may wait in one chat. When so many do, it is busy for those that would wait, too."""
 
@@ -59,8 +59,7 @@ async def line_of(session: WriteSession, chat_id: int) -> list[int]:
 
 async def interrupt(session: WriteSession, turn_id: int) -> bool:
     """Ends a running turn whose lease ran out, keeping its text. False when it is not so any more."""
-    values = ended(TurnStatus.INTERRUPTED, datetime.now(UTC))
-    values |= {"error_code": ErrorCode.INTERNAL, "error_message": SERVER_STOPPED, "error_retryable": True}
+    values = ended(TurnStatus.INTERRUPTED, datetime.now(UTC)) | from_error(SERVER_STOPPED)
     return await change(session, TurnStatus.RUNNING, (TurnRow.id == turn_id) & lease_ran_out(), values)
 
 

@@ -87,3 +87,7 @@ def to_turn(row: TurnRow) -> Turn:
 
 def from_routes(routes: Sequence[Route]) -> list[dict[str, Any]]:
     return [{"agent": route.agent, "confidence": route.confidence, "reason": route.reason} for route in routes]
+
+
+def from_error(error: TurnError) -> dict[str, Any]:
+    return {"error_code": error.code, "error_message": error.message, "error_retryable": error.retryable}

@@ -18,7 +18,7 @@ from db.clock import database_clock
 from db.engine import Database, WriteSession
 from db.failures import WriteConflict
 from db.progress import progress_values, save_batch
-from db.rows import same_for_people, to_message, to_turn
+from db.rows import from_error, same_for_people, to_message, to_turn
 from db.tables import ChatRow, MessageRow, TurnRow
 from db.transactions import one_transaction
 from domain.errors import NotFound
@@ -87,9 +87,7 @@ class SqlTurnStore(TurnStore):
             values["prompt_tokens"] = outcome.usage.prompt_tokens
             values["completion_tokens"] = outcome.usage.completion_tokens
         if outcome.error is not None:
-            values["error_code"] = outcome.error.code
-            values["error_message"] = outcome.error.message
-            values["error_retryable"] = outcome.error.retryable
+            values |= from_error(outcome.error)
         async with self._database.write() as session:
             chat_id = await session.scalar(select(TurnRow.chat_id).where(TurnRow.id == turn_id))
             if chat_id is None:

@@ -150,6 +150,10 @@ class TurnError:
         return cls(error.code, error.message, error.retryable)
 
 
+SERVER_STOPPED = TurnError(ErrorCode.INTERNAL, "The server stopped while answering.", retryable=True)
+"""Of a turn that is INTERRUPTED."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One user message through to its final answer. `agents` names those that the client asked for; none leaves the

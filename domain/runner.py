@@ -10,7 +10,7 @@ import structlog
 from domain.agents.catalog import Agent
 from domain.agents.state import Draft, TurnContext
 from domain.errors import DeskError, ErrorCode, Internal, ModelUnavailable, ServiceUnavailable
-from domain.model import TurnError, TurnStatus
+from domain.model import SERVER_STOPPED, TurnError, TurnStatus
 from domain.ports import BegunTurn, Signal, Signals, StopRequested, TurnLog, TurnStore
 from domain.recorder import TurnRecorder
 from domain.saver import TurnSaver
@@ -18,7 +18,6 @@ from domain.saver import TurnSaver
 _log = structlog.get_logger()
 
 Workflow = Callable[[TurnContext], Awaitable[Draft]]
-INTERRUPTED = TurnError(ErrorCode.INTERNAL, "The server stopped while answering.", retryable=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,7 @@ class TurnRunner:
             draft = await self._work(run, context)
         except asyncio.CancelledError:
             status = run.ended_as or TurnStatus.INTERRUPTED
-            await recorder.finish(status, error=None if status is TurnStatus.STOPPED else INTERRUPTED)
+            await recorder.finish(status, error=None if status is TurnStatus.STOPPED else SERVER_STOPPED)
         except Exception as failure:
             await recorder.finish(TurnStatus.FAILED, error=TurnError.of(_explained(failure, turn_id)))
         else:

@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import random
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,6 +20,7 @@ from typing import Any
 import aiohttp
 
 from soak.cutter import Cut, Cutter
+from soak.ports import free_port
 
 HOUSE = Path(__file__).resolve().parents[1]
 READY_WITHIN = 60.0
@@ -80,7 +80,7 @@ class Workers:
             workers = cls(nursery, environment(env), http)
             try:
                 for place in range(number):
-                    port = _free_port()
+                    port = free_port()
                     cutter = Cutter(port, plan)
                     log = folder / f"worker-{place}.log"
                     workers.all.append(Worker(place, port, cutter, await cutter.start(), log))
@@ -188,14 +188,3 @@ class Workers:
         except TimeoutError:
             self._nursery.kill()
             await self._nursery.wait()
-
-
-def _free_port() -> int:
-    """One that nobody gets by chance while its worker is away: systems give clients' connections ports above these."""
-    while True:
-        port = random.randrange(10_000, 32_000)
-        try:
-            with socket.create_server(("127.0.0.1", port)):
-                return port
-        except OSError:
-            continue

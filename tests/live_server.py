@@ -12,9 +12,7 @@ when it logged a traceback that nobody expected.
 """
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +25,7 @@ import httpx
 from pydantic import AliasChoices
 
 from settings import Settings
+from soak.ports import free_port
 
 HOUSE = Path(__file__).resolve().parent.parent
 READY_WITHIN = 120.0
@@ -95,17 +94,6 @@ def _run(arguments: list[str], env: Mapping[str, str], folder: str) -> None:
         [sys.executable, *arguments], cwd=folder, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def free_port() -> int:
-    """One that nobody gets by chance until a server takes it: systems give clients' connections ports above these."""
-    while True:
-        port = random.randrange(10_000, 32_000)
-        try:
-            with socket.create_server(("127.0.0.1", port)):
-                return port
-        except OSError:
-            continue
 
 
 def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.live_server import free_port
+from soak.ports import free_port
 
 URL = "redis://127.0.0.1:6379/0"
 START_WITHIN = 10.0

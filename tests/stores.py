@@ -11,6 +11,7 @@ from db.messages import SqlMessageStore
 from db.queue import SqlQueueStore
 from db.turns import SqlTurnStore
 from domain.model import ChatSession, Source, Span, TurnError, TurnStatus, Usage, User
+from domain.pages import PageRequest
 from domain.ports import (
     AccountStore,
     BegunTurn,
@@ -75,6 +76,17 @@ class Stores:
     ) -> BegunTurn:
         request = TurnRequest(lease, key)
         return await self.turns.begin_turn(user.id, chat.id, text, ("help",), "From the message", request)
+
+    async def load(self, user: User, begun: BegunTurn) -> StoredTurn:
+        stored = await self.turns.load_turn(user.id, begun.turn.id)
+        assert stored is not None
+        return stored
+
+    async def texts(self, user: User, chat: ChatSession) -> list[str]:
+        """Of the chat's messages, in order."""
+        page = await self.messages.list_messages(user.id, chat.id, PageRequest(100))
+        assert page is not None
+        return [message.text for message in page.items]
 
     async def save(self, turn_id: int, written: TurnProgress | None, lease: timedelta = LEASE) -> bool:
         """Saves one turn. False when it is not RUNNING any more."""

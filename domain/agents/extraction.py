@@ -255,12 +255,6 @@ def _steps(evidence: Evidence, weights: dict[str, float]) -> list[list[Quote]]:
     return lines[:MOST_STEPS] + ([[note]] if note else [])
 
 
-def _own_share(passage: Passage, weights: dict[str, float]) -> float:
-    """The part of the need's weight that the section itself holds, without its document's title, in [0, 1]."""
-    own = _held(passage.chunk.text) | _held(" ".join(passage.chunk.title_path[1:]))
-    return sum(weight for term, weight in weights.items() if term in own) / sum(weights.values())
-
-
 def _note(steps: Passage, evidence: Evidence, weights: dict[str, float]) -> Quote | None:
     """The sentence elsewhere in the document that limits what the steps speak of (how long, how often)."""
     limits = Wanted(Kind.DURATION)

@@ -9,7 +9,6 @@ import pytest
 from db.engine import Database
 from domain.errors import ChatBusy, ErrorCode, IdempotencyMismatch, NotFound
 from domain.model import ChatSession, Route, TurnError, TurnStatus, Usage, User
-from domain.pages import PageRequest
 from domain.ports import BegunTurn, StoredTurn, TurnOutcome, TurnProgress
 from tests.stores import NOBODYS_IDS, RAN_OUT, UNICODE, Stores, outcome, progress, source
 
@@ -17,18 +16,6 @@ from tests.stores import NOBODYS_IDS, RAN_OUT, UNICODE, Stores, outcome, progres
 @pytest.fixture
 async def chat(stores: Stores, alice: User) -> ChatSession:
     return await stores.chat(alice)
-
-
-async def load(stores: Stores, user: User, begun: BegunTurn) -> StoredTurn:
-    stored = await stores.turns.load_turn(user.id, begun.turn.id)
-    assert stored is not None
-    return stored
-
-
-async def texts(stores: Stores, user: User, chat: ChatSession) -> list[str]:
-    page = await stores.messages.list_messages(user.id, chat.id, PageRequest(100))
-    assert page is not None
-    return [message.text for message in page.items]
 
 
 # ---------------------------------------------------------------- begin_turn
@@ -42,7 +29,7 @@ async def test_a_turn_begins_with_its_messages(stores: Stores, alice: User, chat
     assert before <= begun.turn.created_at <= datetime.now(UTC)
     assert (begun.user_message.text, begun.answer.text) == ("What is it?", "")
     assert begun.user_message.id < begun.answer.id
-    assert await load(stores, alice, begun) == StoredTurn(begun.turn, begun.user_message, begun.answer, "s")
+    assert await stores.load(alice, begun) == StoredTurn(begun.turn, begun.user_message, begun.answer, "s")
     found = await stores.chats.get_chat(alice.id, chat.id)
     assert found is not None
     assert found.updated_at == begun.turn.created_at
@@ -55,7 +42,7 @@ async def test_only_ones_own_chat_takes_a_message(stores: Stores, alice: User, b
     for chat_id in NOBODYS_IDS:
         with pytest.raises(NotFound):
             await stores.begin(replace(chat, id=chat_id), alice, key="key")
-    assert await texts(stores, alice, chat) == [running.user_message.text, ""]
+    assert await stores.texts(alice, chat) == [running.user_message.text, ""]
 
 
 async def test_the_same_key_attaches_while_the_turn_runs_and_for_ever(
@@ -92,7 +79,7 @@ async def test_the_same_key_with_another_text_is_a_mistake(
     await stores.turns.finish_turn(begun.turn.id, outcome(progress(begun, "Hi!")))
     with pytest.raises(IdempotencyMismatch):
         await stores.begin(chat, alice, other, "key")
-    assert await texts(stores, alice, chat) == [text, "Hi!"]
+    assert await stores.texts(alice, chat) == [text, "Hi!"]
 
 
 @pytest.mark.parametrize("text", UNICODE)
@@ -120,7 +107,7 @@ async def test_a_busy_chat_names_its_turn(stores: Stores, alice: User, chat: Cha
         with pytest.raises(ChatBusy) as busy:
             await stores.begin(chat, alice, "Second", key)
         assert busy.value.details == {"turn_id": begun.turn.id}
-    assert await texts(stores, alice, chat) == ["First", ""]
+    assert await stores.texts(alice, chat) == ["First", ""]
     await stores.begin(await stores.chat(alice), alice)
 
 
@@ -140,7 +127,7 @@ async def test_of_20_that_send_one_message_at_once_one_begins_the_turn(
     assert len(begun) == 20
     assert sum(result.created for result in begun) == 1
     assert len({result.turn.id for result in begun}) == 1
-    assert await texts(stores, alice, chat) == ["Hello?", ""]
+    assert await stores.texts(alice, chat) == ["Hello?", ""]
 
 
 async def test_of_20_messages_sent_at_once_one_gets_the_chat(
@@ -151,7 +138,7 @@ async def test_of_20_messages_sent_at_once_one_gets_the_chat(
     busy = [result for result in results if isinstance(result, ChatBusy)]
     assert (len(begun), len(busy)) == (1, 19)
     assert {error.details["turn_id"] for error in busy} == {begun[0].turn.id}
-    assert await texts(stores, alice, chat) == ["Hello?", ""]
+    assert await stores.texts(alice, chat) == ["Hello?", ""]
 
 
 async def test_of_20_that_find_a_lease_run_out_one_gets_the_chat(
@@ -161,7 +148,7 @@ async def test_of_20_that_find_a_lease_run_out_one_gets_the_chat(
     results = await racing(stores, database_url, alice, chat, [f"key {n}" for n in range(20)])
     assert sum(isinstance(result, BegunTurn) for result in results) == 1
     assert sum(isinstance(result, ChatBusy) for result in results) == 19
-    assert (await load(stores, alice, dead)).turn.status is TurnStatus.INTERRUPTED
+    assert (await stores.load(alice, dead)).turn.status is TurnStatus.INTERRUPTED
 
 
 async def test_chats_begin_turns_beside_one_another(stores: Stores, alice: User, bob: User) -> None:
@@ -188,7 +175,7 @@ async def test_progress_replaces_what_was_written(stores: Stores, alice: User, c
     ]
     for step in steps:
         assert await stores.save(begun.turn.id, step)
-        stored = await load(stores, alice, begun)
+        stored = await stores.load(alice, begun)
         found = TurnProgress(
             stored.answer.text,
             stored.timeline,
@@ -200,7 +187,7 @@ async def test_progress_replaces_what_was_written(stores: Stores, alice: User, c
         assert stored.turn.status is TurnStatus.RUNNING
     assert await stores.save(begun.turn.id, steps[2])
     assert await stores.save(begun.turn.id, None)
-    assert (await load(stores, alice, begun)).answer.text == steps[2].text
+    assert (await stores.load(alice, begun)).answer.text == steps[2].text
 
 
 async def test_nothing_is_saved_for_a_turn_that_is_not_there(stores: Stores) -> None:
@@ -227,7 +214,7 @@ async def test_a_turn_ends_with_everything(stores: Stores, alice: User, chat: Ch
     )
     assert stored.answer == replace(begun.answer, text="See [1]", sources=(source(begun, 1, (4, 7)),))
     assert (stored.user_message, stored.timeline) == (begun.user_message, "s r -1 7")
-    assert await load(stores, alice, begun) == stored
+    assert await stores.load(alice, begun) == stored
     found = await stores.chats.get_chat(alice.id, chat.id)
     assert found is not None
     assert found.updated_at == stored.turn.ended_at
@@ -243,7 +230,7 @@ async def test_a_turn_ends_otherwise(
     stored = await stores.turns.finish_turn(begun.turn.id, outcome(progress(begun, "Half"), status, error=error))
     assert stored is not None
     assert (stored.turn.status, stored.turn.error, stored.turn.usage) == (status, error, None)
-    assert await load(stores, alice, begun) == stored
+    assert await stores.load(alice, begun) == stored
 
 
 async def test_a_turn_ends_once(stores: Stores, alice: User, chat: ChatSession) -> None:
@@ -252,13 +239,13 @@ async def test_a_turn_ends_once(stores: Stores, alice: User, chat: ChatSession) 
     results = await asyncio.gather(*(stores.turns.finish_turn(begun.turn.id, ending) for ending in endings))
     stored = [result for result in results if result is not None]
     assert len(stored) == 1
-    at_the_end = await load(stores, alice, begun)
+    at_the_end = await stores.load(alice, begun)
     moved = await stores.chats.get_chat(alice.id, chat.id)
     assert at_the_end == stored[0]
     assert not await stores.save(begun.turn.id, progress(begun, "More"))
     assert not await stores.save(begun.turn.id, None)
     assert await stores.turns.finish_turn(begun.turn.id, endings[0]) is None
-    assert await load(stores, alice, begun) == at_the_end
+    assert await stores.load(alice, begun) == at_the_end
     assert await stores.chats.get_chat(alice.id, chat.id) == moved
     assert await stores.queue.interrupt_expired() == []
 
@@ -325,7 +312,7 @@ async def test_a_cancelled_begin_leaves_all_or_nothing(stores: Stores, alice: Us
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled() is not got_through
-        written = await texts(stores, alice, chat)
+        written = await stores.texts(alice, chat)
         assert written in ([], ["Hello?", ""])
         again = await stores.begin(chat, alice, "Hello?", "key")
         assert again.created is (written == [])

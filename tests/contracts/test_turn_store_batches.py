@@ -17,12 +17,6 @@ async def begun(stores: Stores, user: User, count: int, lease: timedelta = LEASE
     return [await stores.begin(await stores.chat(user), user, lease=lease) for _ in range(count)]
 
 
-async def load(stores: Stores, user: User, turn: BegunTurn) -> StoredTurn:
-    stored = await stores.turns.load_turn(user.id, turn.turn.id)
-    assert stored is not None
-    return stored
-
-
 def written(turn: BegunTurn, text: str) -> TurnProgress:
     return progress(turn, text, source(turn, 1), timeline=f"s -1 {len(text)}")
 
@@ -38,7 +32,7 @@ async def test_every_turn_gets_its_own(stores: Stores, alice: User, count: int) 
     batch = {turn.turn.id: written(turn, f"Text {n} 😀") for n, turn in enumerate(turns)}
     assert await stores.turns.save_progress(batch, LEASE) == set()
     for turn in turns:
-        assert found(await load(stores, alice, turn)) == batch[turn.turn.id]
+        assert found(await stores.load(alice, turn)) == batch[turn.turn.id]
 
 
 async def test_some_are_written_some_only_renewed_and_some_are_lost(stores: Stores, alice: User) -> None:
@@ -54,7 +48,7 @@ async def test_some_are_written_some_only_renewed_and_some_are_lost(stores: Stor
     }
     lost = await stores.turns.save_progress(batch, LEASE)
     assert lost == {ended.turn.id, *NOBODYS_IDS}
-    assert [(await load(stores, alice, one)).answer.text for one in (grown, waiting, ended)] == [
+    assert [(await stores.load(alice, one)).answer.text for one in (grown, waiting, ended)] == [
         "Grown",
         "Before",
         "Ended",
@@ -72,9 +66,9 @@ async def test_sources_that_are_not_given_stay(stores: Stores, alice: User) -> N
     assert (
         await stores.turns.save_progress({one.turn.id: longer, other.turn.id: progress(other, "None")}, LEASE) == set()
     )
-    stored = await load(stores, alice, one)
+    stored = await stores.load(alice, one)
     assert (stored.answer.text, stored.answer.sources) == ("One and more", both)
-    assert (await load(stores, alice, other)).answer.sources == ()
+    assert (await stores.load(alice, other)).answer.sources == ()
 
 
 async def test_all_is_saved_or_nothing(stores: Stores, alice: User) -> None:
@@ -83,7 +77,7 @@ async def test_all_is_saved_or_nothing(stores: Stores, alice: User) -> None:
     with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
         await stores.turns.save_progress({good.turn.id: written(good, "Good"), bad.turn.id: twice}, LEASE)
     for turn in (good, bad):
-        assert (await load(stores, alice, turn)).answer.text == ""
+        assert (await stores.load(alice, turn)).answer.text == ""
 
 
 async def test_a_batch_cannot_overwrite_turns_that_end_meanwhile(
@@ -105,7 +99,7 @@ async def test_a_batch_cannot_overwrite_turns_that_end_meanwhile(
             )
             assert all(await finishing)
             for turn in turns:
-                at_the_end = await load(stores, alice, turn)
+                at_the_end = await stores.load(alice, turn)
                 assert at_the_end.turn.status is TurnStatus.COMPLETED
                 assert (at_the_end.answer.text, at_the_end.answer.rating) == ("Whole", Rating.UP)
             assert await stores.turns.save_progress(batch, LEASE) == batch.keys()
@@ -126,7 +120,7 @@ async def test_batches_and_sweeps_of_the_same_turns_end(stores: Stores, alice: U
                 others.queue.interrupt_expired(),
             )
             for turn in turns:
-                status = (await load(stores, alice, turn)).turn.status
+                status = (await stores.load(alice, turn)).turn.status
                 running = status is TurnStatus.RUNNING
                 assert running or status is TurnStatus.INTERRUPTED
                 assert not running or not any(turn.turn.id in ids for ids in (*lost, swept))

@@ -6,8 +6,6 @@ import pytest
 
 from domain.errors import ChatBusy, ErrorCode
 from domain.model import ChatSession, TurnError, TurnStatus, User
-from domain.pages import PageRequest
-from domain.ports import BegunTurn, StoredTurn
 from tests.stores import RAN_OUT, Stores, outcome, progress, source
 
 SERVER_STOPPED = TurnError(ErrorCode.INTERNAL, "The server stopped while answering.", retryable=True)
@@ -18,30 +16,18 @@ async def chat(stores: Stores, alice: User) -> ChatSession:
     return await stores.chat(alice)
 
 
-async def load(stores: Stores, user: User, begun: BegunTurn) -> StoredTurn:
-    stored = await stores.turns.load_turn(user.id, begun.turn.id)
-    assert stored is not None
-    return stored
-
-
-async def texts(stores: Stores, user: User, chat: ChatSession) -> list[str]:
-    page = await stores.messages.list_messages(user.id, chat.id, PageRequest(100))
-    assert page is not None
-    return [message.text for message in page.items]
-
-
 async def test_a_turn_whose_lease_ran_out_makes_way(stores: Stores, alice: User, chat: ChatSession) -> None:
     dead = await stores.begin(chat, alice, "First")
     written = progress(dead, "Half an ans", source(dead, 1), timeline="s -1 11")
     assert await stores.save(dead.turn.id, written, RAN_OUT)
     begun = await stores.begin(chat, alice, "Second")
     assert begun.created
-    stored = await load(stores, alice, dead)
+    stored = await stores.load(alice, dead)
     assert (stored.turn.status, stored.turn.error) == (TurnStatus.INTERRUPTED, SERVER_STOPPED)
     assert stored.turn.ended_at is not None
     assert (stored.answer.text, stored.answer.sources) == ("Half an ans", written.sources)
     assert stored.timeline == "s -1 11"
-    assert await texts(stores, alice, chat) == ["First", "Half an ans", "Second", ""]
+    assert await stores.texts(alice, chat) == ["First", "Half an ans", "Second", ""]
 
 
 async def test_a_key_attaches_to_its_turn_though_the_lease_ran_out(
@@ -65,7 +51,7 @@ async def test_every_turn_whose_lease_ran_out_is_interrupted_once(stores: Stores
     turns = await stores.turns.get_turns(alice.id, ids)
     assert [turns[i].status for i in ids] == [TurnStatus.INTERRUPTED, TurnStatus.RUNNING, TurnStatus.COMPLETED]
     assert turns[dead[0].turn.id].error == SERVER_STOPPED
-    assert (await load(stores, bob, dead[1])).turn.error == SERVER_STOPPED
+    assert (await stores.load(bob, dead[1])).turn.error == SERVER_STOPPED
 
 
 async def test_a_renewed_lease_keeps_the_turn(stores: Stores, alice: User, chat: ChatSession) -> None:
@@ -74,15 +60,15 @@ async def test_a_renewed_lease_keeps_the_turn(stores: Stores, alice: User, chat:
     assert await stores.queue.interrupt_expired() == []
     with pytest.raises(ChatBusy):
         await stores.begin(chat, alice)
-    assert (await load(stores, alice, begun)).turn == begun.turn
+    assert (await stores.load(alice, begun)).turn == begun.turn
 
 
 async def test_an_interrupted_turn_is_lost_to_its_writer(stores: Stores, alice: User, chat: ChatSession) -> None:
     begun = await stores.begin(chat, alice, lease=RAN_OUT)
     await stores.queue.interrupt_expired()
-    interrupted = await load(stores, alice, begun)
+    interrupted = await stores.load(alice, begun)
     written = progress(begun, "Too late", source(begun, 1))
     assert not await stores.save(begun.turn.id, None)
     assert not await stores.save(begun.turn.id, written)
     assert await stores.turns.finish_turn(begun.turn.id, outcome(written)) is None
-    assert await load(stores, alice, begun) == interrupted
+    assert await stores.load(alice, begun) == interrupted

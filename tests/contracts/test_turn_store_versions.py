@@ -26,12 +26,6 @@ async def end(stores: Stores, begun: BegunTurn, text: str) -> StoredTurn:
     return stored
 
 
-async def texts(stores: Stores, user: User, chat: ChatSession) -> list[str]:
-    page = await stores.messages.list_messages(user.id, chat.id, PageRequest(100))
-    assert page is not None
-    return [message.text for message in page.items]
-
-
 async def test_a_new_answer_takes_the_place_of_the_old(stores: Stores, alice: User, chat: ChatSession) -> None:
     """Wherever it stands in the conversation, and by whichever message it was asked for."""
     first = await stores.answered(chat, alice, "One?")
@@ -41,10 +35,10 @@ async def test_a_new_answer_takes_the_place_of_the_old(stores: Stores, alice: Us
     assert (begun.turn.status, begun.turn.agents) == (TurnStatus.RUNNING, ("help",))
     assert begun.user_message == first.user_message
     assert begun.answer.id > second.answer.id
-    assert await texts(stores, alice, chat) == ["One?", "", "Two?", second.answer.text]
+    assert await stores.texts(alice, chat) == ["One?", "", "Two?", second.answer.text]
     newer = await end(stores, begun, "Anew.")
     newest = await end(stores, await again(stores, alice, first.user_message.id), "Once more.")
-    assert await texts(stores, alice, chat) == ["One?", "Once more.", "Two?", second.answer.text]
+    assert await stores.texts(alice, chat) == ["One?", "Once more.", "Two?", second.answer.text]
     assert newest.user_message == first.user_message
 
     versions = await stores.messages.get_versions(
@@ -91,7 +85,7 @@ async def test_pages_keep_the_order(stores: Stores, alice: User, chat: ChatSessi
     turns = [await stores.answered(chat, alice, f"{n}?") for n in range(3)]
     for turn in turns:
         await end(stores, await again(stores, alice, turn.answer.id), f"{turn.user_message.text} anew")
-    whole, seen, cursor = await texts(stores, alice, chat), list[str](), None
+    whole, seen, cursor = await stores.texts(alice, chat), list[str](), None
     while True:
         page = await stores.messages.list_messages(alice.id, chat.id, PageRequest(size, after=cursor))
         assert page is not None
@@ -117,7 +111,7 @@ async def test_an_interrupted_answer_is_answered_anew(stores: Stores, alice: Use
     dead = await stores.begin(chat, alice, "One?", lease=RAN_OUT)
     begun = await again(stores, alice, dead.answer.id)
     assert begun.created
-    assert await texts(stores, alice, chat) == ["One?", ""]
+    assert await stores.texts(alice, chat) == ["One?", ""]
     versions = await stores.messages.get_versions(alice.id, [begun.answer.id])
     assert [m.id for m in versions[begun.answer.id]] == [dead.answer.id, begun.answer.id]
 
@@ -131,7 +125,7 @@ async def test_a_chat_answers_one_question_at_a_time_anew_too(stores: Stores, al
         assert busy.value.turn_id == begun.turn.id
     queued = await stores.turns.begin_again(alice.id, stored.answer.id, TurnRequest(LEASE, enqueue=True))
     assert queued.turn.status is TurnStatus.QUEUED
-    assert await texts(stores, alice, chat) == [stored.user_message.text, ""]
+    assert await stores.texts(alice, chat) == [stored.user_message.text, ""]
 
 
 async def test_a_key_claims_one_new_answer(stores: Stores, alice: User, chat: ChatSession) -> None:
