@@ -1,6 +1,7 @@
-"""The `answerdesk` command: serve · ask · ingest · migrate · export-schema."""
+"""The `answerdesk` command: serve · ask · ingest · doctor · migrate · export-schema."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Annotated
 import typer
 import uvicorn
 from pydantic import ValidationError
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -20,14 +22,17 @@ from rich.table import Table
 import server
 from db.migrations import upgrade
 from db.revisions import NotMigratedError
+from doctor import PATIENCE, Doctor, Finding
 from domain.agents.catalog import AgentCatalog
 from domain.agents.state import Draft, TurnContext
 from domain.errors import DeskError
 from domain.inputs import Inputs
 from domain.model import Message, Role, Route, Source
 from domain.ports import History
+from frames import Frames
 from graph.schema import schema_text
 from logs import configure_logs
+from models import choose_models
 from settings import Settings
 
 app = typer.Typer(
@@ -73,7 +78,7 @@ def serve() -> None:
         workers=settings.workers,
         log_config=None,
         access_log=False,
-        ws="websockets-sansio",
+        ws=Frames,
         ws_per_message_deflate=False,
         server_header=False,
         timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
@@ -97,6 +102,23 @@ def ingest() -> None:
     settings = Settings()
     configure_logs(settings.log_level, settings.log_format)
     asyncio.run(_prepare(settings))
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON, for programs.")] = False,
+    patience: Annotated[float, typer.Option(min=0.1, help="Seconds that each service may take.")] = PATIENCE,
+) -> None:
+    """Ask every configured service once, and say what to mend. Exit code 1 when something is wrong."""
+    settings = Settings()
+    configure_logs("CRITICAL", settings.log_format)
+    findings = asyncio.run(Doctor(settings, patience).examine())
+    if as_json:
+        print(json.dumps([finding.told() for finding in findings], indent=2))
+    else:
+        out.print(_examined(findings))
+    if any(finding.trouble for finding in findings):
+        sys.exit(1)
 
 
 @app.command()
@@ -155,9 +177,23 @@ def _banner(settings: Settings, choices: dict[str, str]) -> None:
         table.add_row(part.replace("_", " "), escape(choice))
     table.add_row()
     table.add_row("REST, to try out", f"{base}/api/v1/docs")
-    table.add_row("GraphQL", f"{base}/graphql  (ws and SSE on the same address)")
+    graphql = "GraphQL, to try out" if settings.serves_playground else "GraphQL"
+    table.add_row(graphql, f"{base}/graphql  (ws and SSE too)")
     table.add_row("Ready?", f"{base}/readyz")
     err.print(Panel(table, title="Answerdesk", expand=False))
+
+
+def _examined(findings: Sequence[Finding]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    for name in ("service", "what", "where", "reachable", "authorised", "ms", "what to mend"):
+        table.add_column(name, justify="right" if name == "ms" else "left", overflow="fold")
+    words = {True: "[green]yes[/]", False: "[red]no[/]", None: "–"}
+    for found in findings:
+        took = "–" if found.milliseconds is None else f"{found.milliseconds:.0f}"
+        state = f"[red]{found.trouble}:[/] {escape(found.remedy)}" if found.trouble else "[green]nothing[/]"
+        places = (escape(found.what), escape(found.where))
+        table.add_row(found.service, *places, words[found.reachable], words[found.authorised], took, state)
+    return table
 
 
 # ---------------------------------------------------------------- ask
@@ -193,13 +229,13 @@ async def _ask(settings: Settings, question: str) -> None:
     async with server.open_retriever(settings, catalog) as retriever:
         if not settings.azure_search_endpoint:
             await server.ingest(settings, catalog, retriever, None)
-        model = server.choose_model(settings)
-        workflow = server.answer_workflow(settings, _NoHistory(), retriever, catalog, model)
+        models = choose_models(settings, catalog)
+        workflow = server.answer_workflow(settings, _NoHistory(), retriever, catalog, models)
         now = datetime.now(UTC)
         asked = Message(1, 1, 1, Role.USER, question, now)
         answer = Message(2, 1, 1, Role.ASSISTANT, "", now)
         draft = await workflow(TurnContext(asked, answer, catalog.all, (), _Terminal(catalog)))
-        await model.close()
+        await models.close()
     print()
     _list_sources(draft)
 

@@ -36,5 +36,5 @@ def configure_logs(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpx2", "httpcore", "azure", "openai", "aiosqlite", "asyncio", "alembic"):
+    for noisy in ("httpx", "httpx2", "httpcore", "azure", "msal", "openai", "aiosqlite", "asyncio", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -13,11 +13,11 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from langchain_core.language_models import BaseChatModel
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.accounts import SqlAccountStore
 from db.chats import SqlChatStore
@@ -27,14 +27,15 @@ from db.messages import SqlMessageStore
 from db.queue import SqlQueueStore
 from db.turns import SqlTurnStore
 from domain.accounts import Accounts
-from domain.agents.answering import ModelError
 from domain.agents.catalog import AgentCatalog
+from domain.agents.deciding import Decider
 from domain.agents.patience import Patience
-from domain.agents.workflow import build_workflow
+from domain.agents.workflow import AnswerModel, build_workflow
 from domain.chats import Chats
 from domain.errors import DeskError
 from domain.followers import Followers
 from domain.ingestion import Ingestion
+from domain.places import PlaceLimits
 from domain.ports import History, RateLimiter, Retriever, Signals
 from domain.queue import TurnQueue
 from domain.runner import TurnLimits, TurnRunner, Workflow
@@ -46,15 +47,14 @@ from drain import Deadlines, Drain
 from graph.view import create_graphql
 from health import Checked, health_routes
 from logs import configure_logs
-from providers.azure_openai import azure_openai_model
+from models import Models, choose_models, open_embeddings
 from providers.azure_search import AzureSearch
 from providers.embedded_search import EmbeddedSearch
 from providers.embeddings import installed_embedder
-from providers.extractive import ExtractiveChatModel
+from providers.entra import Identity
 from providers.memory_log import MemoryTurnLog
 from providers.memory_signals import MemorySignals
 from providers.model_errors import model_error
-from providers.openai import close_model, openai_model
 from providers.password_hashing import Argon2Hasher
 from providers.rate_limits import RedisRateLimiter, WindowRateLimiter
 from providers.redis_log import RedisTurnLog
@@ -67,25 +67,13 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """An answer model, what it is called in the banner, and how its exceptions are read."""
-
-    chat: BaseChatModel
-    name: str
-    error: ModelError
-
-    async def close(self) -> None:
-        await close_model(self.chat)
-
-
-@dataclass(frozen=True, slots=True)
 class Desk:
     """Everything that runs, for one event loop."""
 
     settings: Settings
     services: Services
     retriever: Retriever
-    model: Model
+    models: Models
     database: Database
     runner: TurnRunner
     turn_log: MemoryTurnLog | RedisTurnLog
@@ -94,7 +82,8 @@ class Desk:
     def choices(self) -> dict[str, str]:
         """Which adapters the settings chose, in words."""
         return {
-            "model": self.model.name,
+            "model": self.models.answers.state,
+            "decisions": "embedded" if self.models.decides is None else self.models.decides.name,
             "search": self.retriever.name,
             "database": self.database.name,
             "turn_log": self.turn_log.name,
@@ -110,31 +99,21 @@ class Desk:
         return self.runner.draining
 
 
-def choose_model(settings: Settings) -> Model:
-    """Azure OpenAI, else an OpenAI-compatible server, else the embedded extractive model."""
-    if settings.azure_openai_deployment:
-        name = f"Azure OpenAI, deployment {settings.azure_openai_deployment}"
-        return Model(azure_openai_model(settings), name, model_error)
-    if settings.openai_model:
-        name = f"{settings.openai_model} at {settings.openai_base_url or 'api.openai.com'}"
-        return Model(openai_model(settings), name, model_error)
-    return Model(ExtractiveChatModel(), "embedded, extractive (quotes the documents)", lambda failure: None)
-
-
 @asynccontextmanager
 async def open_retriever(settings: Settings, catalog: AgentCatalog) -> AsyncIterator[Retriever]:
     """Azure AI Search, else the embedded index in the data folder."""
-    retriever: AzureSearch | EmbeddedSearch
-    if settings.azure_search_endpoint:
-        retriever = AzureSearch.of(settings, catalog.names)
-    else:
-        retriever = EmbeddedSearch(
-            settings.data_dir / "index", installed_embedder() if settings.embeddings == "auto" else None
-        )
-    try:
+    async with AsyncExitStack() as stack:
+        retriever: AzureSearch | EmbeddedSearch
+        if settings.azure_search_endpoint:
+            identity = await stack.enter_async_context(Identity()) if settings.uses_entra else None
+            model = await stack.enter_async_context(open_embeddings(settings)) if settings.uses_vectors else None
+            retriever = AzureSearch.of(settings, catalog.names, identity, model)
+        else:
+            retriever = EmbeddedSearch(
+                settings.data_dir / "index", installed_embedder() if settings.embeddings == "auto" else None
+            )
+        stack.push_async_callback(retriever.close)
         yield retriever
-    finally:
-        await retriever.close()
 
 
 @asynccontextmanager
@@ -179,11 +158,14 @@ async def _open_log(settings: Settings) -> AsyncIterator[tuple[MemoryTurnLog | R
 
 
 def answer_workflow(
-    settings: Settings, history: History, retriever: Retriever, catalog: AgentCatalog, model: Model
+    settings: Settings, history: History, retriever: Retriever, catalog: AgentCatalog, models: Models
 ) -> Workflow:
     """What answers a question, in a turn or in the terminal."""
     patience = Patience(settings.turn_first_token_seconds, settings.turn_silence_seconds)
-    return build_workflow(history, retriever, catalog, model.chat, model.name, model.error, patience)
+    model, by = models.answers, models.decides
+    decider = Decider(by.chat, model_error, settings.decision_seconds) if by else None
+    own = {agent: AnswerModel(its.chat, its.name) for agent, its in models.of_agents.items()}
+    return build_workflow(history, retriever, catalog, model.chat, model.name, model.error, patience, decider, own)
 
 
 async def ingest(
@@ -200,8 +182,8 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
         catalog = AgentCatalog.load(settings.agents_file)
         database = await stack.enter_async_context(Database.open(settings.database, settings.database_pool_size))
         retriever = await stack.enter_async_context(open_retriever(settings, catalog))
-        model = choose_model(settings)
-        stack.push_async_callback(model.close)
+        models = choose_models(settings, catalog)
+        stack.push_async_callback(models.close)
         hasher = Argon2Hasher()
         stack.callback(hasher.close)
         log, signals = await stack.enter_async_context(_open_log(settings))
@@ -214,10 +196,13 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             settings.max_answer_characters,
             settings.max_waiting_turns,
         )
-        workflow = answer_workflow(settings, messages, retriever, catalog, model)
+        workflow = answer_workflow(settings, messages, retriever, catalog, models)
         runner = TurnRunner(workflow, turn_store, log, signals, limits)
         stack.push_async_callback(runner.close, Deadlines.of(settings.shutdown_seconds).step)
-        streams = OpenStreams(signals)
+        places = PlaceLimits(
+            settings.max_streams_per_user, settings.max_streams_per_address, settings.max_sockets_per_address
+        )
+        streams = OpenStreams(signals, places)
         queue = TurnQueue(SqlQueueStore(database), log, runner, catalog)
         stack.push_async_callback(queue.close)
         followers = Followers(turn_store, log, streams)
@@ -238,7 +223,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
         chats = Chats(SqlChatStore(database), messages, turns.stop)
         services = Services(accounts, chats, turns, catalog, streams)
         stack.push_async_callback(_end, asyncio.create_task(_sweep(queue, limits.lease)))
-        yield Desk(settings, services, retriever, model, database, runner, log)
+        yield Desk(settings, services, retriever, models, database, runner, log)
 
 
 async def _sweep(queue: TurnQueue, lease: timedelta) -> None:
@@ -284,10 +269,28 @@ def create_app(settings: Settings) -> Starlette:
             Mount("/api/v1", rest),
             *graphql.routes,
         ],
-        middleware=_cors(settings.cors_origins),
+        middleware=[Middleware(UntilClosed), *_cors(settings.cors_origins)],
         lifespan=lifespan,
     )
     return app
+
+
+class UntilClosed:
+    """Ignores what is sent over a connection that has just been closed, as uvicorn does a moment later: uvloop raises
+    in between, where a client sends nonsense behind a request that is still being answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_until_closed(message: Message) -> None:
+            try:
+                await send(message)
+            except RuntimeError as error:
+                if not str(error).endswith("the handler is closed"):
+                    raise
+
+        await self._app(scope, receive, send_until_closed if scope["type"] == "http" else send)
 
 
 def _cors(origins: tuple[str, ...]) -> list[Middleware]:

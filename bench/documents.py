@@ -1,21 +1,31 @@
 """How long the hardest documents keep the server busy until it knows whether they may run: `python -m bench.documents`.
 
-CPU milliseconds of parsing, measuring and validating, nothing remembered, the best of three. Fails above LIMIT.
+CPU milliseconds of parsing, measuring and validating, and of fitting the variables to their types, nothing remembered,
+the best of three. Fails above LIMIT.
 """
 
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any, cast
 
-from graphql import get_introspection_query, specified_rules
+from graphql import (
+    DocumentNode,
+    OperationDefinitionNode,
+    get_introspection_query,
+    get_variable_values,
+    specified_rules,
+)
 
 from domain.inputs import MESSAGE_LENGTH
 from graph.documents import Documents
-from graph.limits import MAX_CHARACTERS, MAX_DEFINITIONS, MAX_LINES, MAX_SELECTIONS, Limits
+from graph.limits import MAX_CHARACTERS, MAX_DEFINITIONS, MAX_GIVEN_VALUES, MAX_LINES, MAX_SELECTIONS, Limits
 from graph.schema import create_schema
 
 LIMIT = 50.0
 BODY = 262_144
+MAX_COERCION_ERRORS = 50
+"""After which graphql-core stops looking, as it executes."""
 LIMITS = Limits()
 TOKENS = LIMITS.tokens - 40
 
@@ -88,7 +98,30 @@ def _operations(number: int, variables: int) -> str:
     return "".join(f"query Q{n}($a: ID!) {{ ...F }} " for n in range(number)) + shared
 
 
-def judged(text: str) -> tuple[float, str]:
+def variables() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What a request can be made large with beside its document, to its bound and to the body's."""
+    sends = "subscription($input: SendMessageInput!) { sendMessage(input: $input) { seq } }"
+    names = 'subscription($a: [String!]) { sendMessage(input: {sessionId: "x", text: "y", agents: $a}) { seq } }'
+    rates = "mutation($rating: Rating!) { rateMessage(messageId: 1, rating: $rating) { id } }"
+    for number in (MAX_GIVEN_VALUES - 1, BODY // 12):
+        yield f"variables: {number:,} unknown members", sends, {"input": {f"f{n}": 1 for n in range(number)}}
+        yield f"variables: {number:,} wrong items", names, {"a": [1] * number}
+        yield f"variables: {number:,} items", names, {"a": [""] * number}
+        yield f"variables: {number:,} empty objects", names, {"a": [{} for _ in range(number)]}
+        yield f"variables: {number:,} undeclared", sends, {f"f{n}": 1 for n in range(number)}
+    for number in (1, 50, 900):
+        members = {f"{n}".ljust((MAX_CHARACTERS - 9) // number, "x"): 1 for n in range(number)}
+        yield f"variables: {number} long names", sends, {"input": members}
+    for length in (MAX_CHARACTERS - 9, BODY):
+        yield f"variables: {length:,} letters for an enum", rates, {"rating": "x" * length}
+    yield (
+        "variables: a long text for a number",
+        "query($n: Int) { sessions(first: $n) { edges { cursor } } }",
+        {"n": "1" * (MAX_CHARACTERS - 9)},
+    )
+
+
+def judged(text: str, given: dict[str, Any]) -> tuple[float, str]:
     """CPU milliseconds, and what is found."""
     schema = create_schema(LIMITS)
     best, found = float("inf"), ""
@@ -96,7 +129,12 @@ def judged(text: str) -> tuple[float, str]:
         fresh = Documents(LIMITS)
         start = time.process_time()
         fresh.operation_type(text, None)
-        errors = fresh.check(schema._schema, text, "Q0" if "query Q0" in text else None, {}, specified_rules)
+        errors = fresh.check(schema._schema, text, "Q0" if "query Q0" in text else None, given, specified_rules)
+        node = fresh.parse(text)
+        if given and not errors and isinstance(node, DocumentNode):
+            declared = cast("OperationDefinitionNode", node.definitions[0]).variable_definitions or ()
+            fitted = get_variable_values(schema._schema, declared, given, MAX_COERCION_ERRORS)
+            errors = fitted if isinstance(fitted, list) else []
         best = min(best, (time.process_time() - start) * 1e3)
         found = errors[0].message[:80].replace("\n", " ") if errors else "may run"
     return best, found
@@ -104,10 +142,11 @@ def judged(text: str) -> tuple[float, str]:
 
 def main() -> int:
     slow = 0
-    for name, text in documents():
-        spent, found = judged(text)
+    judging: list[tuple[str, str, dict[str, Any]]] = [(name, text, {}) for name, text in documents()]
+    for name, text, given in (*judging, *variables()):
+        spent, found = judged(text, given)
         slow += spent > LIMIT
-        print(f"{spent:7.1f} ms  {len(text):7,}  {name:36} {found}")
+        print(f"{spent:7.1f} ms  {len(text):7,}  {name:40} {found}")
     print(f"{slow} above {LIMIT:.0f} ms" if slow else f"none above {LIMIT:.0f} ms")
     return 1 if slow else 0
 

@@ -20,12 +20,13 @@ from uuid import uuid4
 import aiohttp
 import uvloop
 
-QUESTION = "What is included in the nano pricing plan?"
+QUESTION = "What is included in the nano pricing plan%s?"
+"""Each stream asks in words of its own, so that no answer is ready for its having been asked before."""
 SPREAD = 1.0
 STAMP = re.compile(rb" (\d{9,})")
 EVENTS = "__typename seq ... on AnswerDelta { text } ... on TurnEnded { error { message } }"
 SUBSCRIPTION = f"subscription ($input: SendMessageInput!) {{ sendMessage(input: $input) {{ {EVENTS} }} }}"
-TEXTBOOK = 'subscription { ask(text: "%s") { seq text } }' % QUESTION  # noqa: UP031
+TEXTBOOK = 'subscription { ask(text: "%s") { seq text } }'
 
 Session = aiohttp.ClientSession
 Frames = Callable[[Session, str, Any], AsyncIterator[bytes]]
@@ -77,12 +78,12 @@ def raw(session: Session, base: str, _: Any) -> AsyncIterator[bytes]:
 
 
 def textbook(session: Session, base: str, _: Any) -> AsyncIterator[bytes]:
-    return socket(session, base + "/graphql", {"query": TEXTBOOK}, None)
+    return socket(session, base + "/graphql", {"query": TEXTBOOK % question()}, None)
 
 
 def rest(session: Session, base: str, who: Any) -> AsyncIterator[bytes]:
     token, chat, _ = who
-    body = {"chat_id": chat, "message": QUESTION, "stream": True}
+    body = {"chat_id": chat, "message": question(), "stream": True}
     return server_sent(session, base + "/api/v1/chat/message", body, {"Authorization": f"Bearer {token}"})
 
 
@@ -98,7 +99,11 @@ def graphql_ws(session: Session, base: str, who: Any) -> AsyncIterator[bytes]:
 
 
 def _operation(chat: str) -> dict[str, Any]:
-    return {"query": SUBSCRIPTION, "variables": {"input": {"sessionId": chat, "text": QUESTION}}}
+    return {"query": SUBSCRIPTION, "variables": {"input": {"sessionId": chat, "text": question()}}}
+
+
+def question() -> str:
+    return QUESTION % f" of {uuid4().hex[:8]}"
 
 
 async def nobody(session: Session, base: str, streams: int) -> list[Any]:

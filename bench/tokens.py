@@ -171,7 +171,8 @@ def measure(contender: Contender, upstream: str, levels: Sequence[int]) -> Figur
                 migrating.wait(READY_WITHIN)
         base = f"http://127.0.0.1:{(port := free_port())}"
         served = ["-m", "uvicorn", contender.app, "--app-dir", str(HOUSE), "--port", str(port), "--no-access-log"]
-        lean = ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--log-level", "warning"]
+        frames = "frames:Frames" if contender.app == "server:app" else "websockets-sansio"
+        lean = ["--ws", frames, "--ws-per-message-deflate", "false", "--log-level", "warning"]
         with process(served + (lean if contender.kind != "textbook" else []), env, folder) as server:
             ready = {"server:app": "/readyz", "bench.textbook:app": "/graphql?query={ready}"}
             wait_for(base + ready.get(contender.app, "/"), server, folder)

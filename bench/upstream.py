@@ -5,7 +5,8 @@
 Every POST is answered with the same chunks as Azure OpenAI sends (the prompt's filter results, the role, one chunk a
 token, the finish reason, the usage): after `think` seconds the first token, then `rate` tokens a second. A token's
 text begins with the time at which it left, in µs of the monotonic clock, which all processes of a machine share:
-whoever reads it knows how late it is. `GET /script?tokens=200&rate=50&think=0.3` sets what later requests get.
+whoever reads it knows how late it is. `GET /script?tokens=200&rate=50&think=0.3` sets what later requests get, and
+`GET /closed` tells when connections were closed in the middle of an answer, in s of the same clock.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ FILTERS = {name: {"filtered": False, "severity": "safe"} for name in ("hate", "s
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 DONE = b"data: [DONE]\n\n"
 script = {"tokens": 200.0, "rate": 50.0, "think": 0.3}
+closed: list[float] = []
 
 
 def event(choices: list[dict[str, object]], **others: object) -> bytes:
@@ -69,7 +71,8 @@ class Upstream(asyncio.Protocol):
         method, target, _ = head.split(b" ", 2)
         if method == b"GET":
             script.update({name: float(value) for name, value in parse_qsl(target.decode().partition("?")[2])})
-            self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            told = orjson.dumps(closed) if target == b"/closed" else b""
+            self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(told), told))
             return
         self._left, self._wait, self._sent = int(script["tokens"]), 1 / script["rate"], 0
         self._due = self._loop.time() + script["think"]
@@ -79,6 +82,7 @@ class Upstream(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            closed.append(time.monotonic())
 
     def _token(self) -> None:
         """Every tenth cites a passage."""
@@ -89,6 +93,7 @@ class Upstream(asyncio.Protocol):
         self._timer = self._loop.call_at(self._due, self._token if self._sent < self._left else self._end)
 
     def _end(self) -> None:
+        self._timer = None
         self._transport.write(_chunk(CLOSING) + b"0\r\n\r\n")
 
 

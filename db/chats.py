@@ -1,10 +1,11 @@
 """Chat sessions in SQL."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Row, Select, delete, select, update
 
-from db.engine import Database, ReadSession, WriteSession
+from db.engine import Database
 from db.paging import Keyset, read_page
 from db.rows import same_for_people, to_chat
 from db.tables import ChatRow, TurnRow
@@ -42,9 +43,12 @@ class SqlChatStore(ChatStore):
         return to_chat(row)
 
     @one_transaction
-    async def get_chat(self, user_id: int, chat_id: int) -> ChatSession | None:
+    async def get_chats(self, user_id: int, chat_ids: Sequence[int]) -> dict[int, ChatSession]:
+        if not chat_ids:
+            return {}
         async with self._database.read() as session:
-            return await _chat(session, user_id, chat_id)
+            rows = await session.execute(_chats_of(user_id).where(ChatRow.id.in_(chat_ids)))
+            return {row[0].id: _to_chat(row) for row in rows}
 
     @one_transaction
     async def list_chats(self, user_id: int, page: PageRequest, search: str | None = None) -> Page[ChatSession]:
@@ -62,7 +66,8 @@ class SqlChatStore(ChatStore):
                 .where(ChatRow.id == chat_id, ChatRow.user_id == user_id)
                 .values(title=title, title_key=same_for_people(title), titled=True)
             )
-            return await _chat(session, user_id, chat_id)
+            row = (await session.execute(_chats_of(user_id).where(ChatRow.id == chat_id))).one_or_none()
+            return None if row is None else _to_chat(row)
 
     @one_transaction
     async def delete_chat(self, user_id: int, chat_id: int) -> bool:
@@ -81,17 +86,11 @@ def _chats_of(user_id: int) -> Select[ChatRow, int]:
     return select(ChatRow, TurnRow.id).outerjoin(TurnRow, running).where(ChatRow.user_id == user_id)
 
 
-async def _chat(session: ReadSession | WriteSession, user_id: int, chat_id: int) -> ChatSession | None:
-    row = (await session.execute(_chats_of(user_id).where(ChatRow.id == chat_id))).one_or_none()
-    return None if row is None else _to_chat(row)
-
-
 def _to_chat(row: Row[ChatRow, int]) -> ChatSession:
     return to_chat(row[0], row[1])
 
 
-def _key(row: Row[ChatRow, int]) -> tuple[int, int]:
-    chat = row[0]
+def _key(chat: ChatRow) -> tuple[int, int]:
     return (chat.updated_at - _EPOCH) // _MICROSECOND, chat.id
 
 

@@ -1,20 +1,19 @@
 """Who may be answered in a chat: the keys that clients claim turns by, the one running slot, the line before it.
 
-Whoever is here holds the lock on the chat's row, which decides between all that arrives in one chat at once.
+Whoever is here holds the lock on the chat's row, which decides between all that arrives in one chat at once. What they
+then look at is asked in statements of their own: those see what the lock's last holder has committed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, Row, Select, and_, bindparam, or_, select, update
 
-from db.answers import claimed_turn
-from db.clock import database_clock
-from db.engine import ReadSession, WriteSession
+from db.answers import stored_turn
+from db.clock import clock_ahead_by, database_clock, microseconds
 from db.rows import from_error
-from db.tables import ChatRow, TurnRow
+from db.tables import CHATS, TURNS
 from domain.errors import ChatBusy, IdempotencyMismatch
 from domain.model import SERVER_STOPPED, TurnStatus
 from domain.ports import StoredTurn, TurnRequest
@@ -22,21 +21,42 @@ from domain.ports import StoredTurn, TurnRequest
 MAX_QUEUED = 20
 """Turns that may wait in one chat. When so many do, it is busy for those that would wait, too."""
 
+CHAT = select(CHATS.c.id, CHATS.c.user_id, CHATS.c.titled)
+LEASE_RAN_OUT = TURNS.c.lease_until < database_clock()
 
-async def claim(
-    session: WriteSession, chat_id: int, request: TurnRequest, is_same: Callable[[StoredTurn], bool]
+_claimed = TURNS.c.client_message_id == bindparam("key")
+_open = TURNS.c.open_chat_id == bindparam("chat")
+_STANDING = (
+    select(TURNS.c.id, TURNS.c.status, LEASE_RAN_OUT.label("ran_out"), _open.label("open"), _claimed.label("claimed"))
+    .where(or_(_open, and_(TURNS.c.chat_id == bindparam("chat"), _claimed)))
+    .order_by(TURNS.c.id)
+)
+_CHANGE = update(TURNS).where(TURNS.c.id == bindparam("of_turn"), TURNS.c.status == bindparam("was"))
+_INTERRUPT = _CHANGE.where(LEASE_RAN_OUT)
+_PROMOTE = _CHANGE.values(lease_until=clock_ahead_by("lease"))
+
+
+def locked_chat(connection: Connection, query: Select[*tuple[Any, ...]], values: Mapping[str, Any]) -> Row[Any] | None:
+    """CHAT's row that `query` finds, which nobody else locks until this transaction ends."""
+    return connection.execute(query.with_for_update(), values).one_or_none()
+
+
+def claim(
+    connection: Connection,
+    chat_id: int,
+    request: TurnRequest,
+    admit: Callable[[], None],
+    is_same: Callable[[StoredTurn], bool],
 ) -> StoredTurn | TurnStatus:
     """The turn that the request's key began before, or the status that a new turn has to begin with. Raises
     IdempotencyMismatch for a turn that is not `is_same`, what `admit` raises, and ChatBusy."""
-    line = await line_of(session, chat_id)
-    if request.client_message_id is not None:
-        claimed = await claimed_turn(session, chat_id, request.client_message_id)
-        if claimed is not None and not is_same(claimed):
-            raise IdempotencyMismatch
-        if claimed is not None:
-            return claimed
-    if request.admit is not None:
-        await request.admit()
+    line, claimed = _standing(connection, chat_id, request.client_message_id)
+    before = None if claimed is None else stored_turn(connection, claimed)
+    if before is not None and not is_same(before):
+        raise IdempotencyMismatch
+    if before is not None:
+        return before
+    admit()
     if not line:
         return TurnStatus.RUNNING
     if not request.enqueue or len(line) > MAX_QUEUED:
@@ -44,54 +64,48 @@ async def claim(
     return TurnStatus.QUEUED
 
 
-async def line_of(session: WriteSession, chat_id: int) -> list[int]:
+def line_of(connection: Connection, chat_id: int) -> list[int]:
     """The turns of a chat that have not ended: the running one, if there is one, then those that wait, in the order of
     their asking. A running turn whose lease ran out is INTERRUPTED here, and makes way."""
-    query = select(TurnRow.id, TurnRow.status, lease_ran_out()).where(TurnRow.open_chat_id == chat_id)
-    line = []
-    for turn_id, status, ran_out in await session.execute(query.order_by(TurnRow.id)):
+    return _standing(connection, chat_id, None)[0]
+
+
+def _standing(connection: Connection, chat_id: int, key: str | None) -> tuple[list[int], int | None]:
+    """The line, and the turn that the key claimed."""
+    line: list[int] = []
+    claimed_by = None
+    for turn_id, status, ran_out, is_open, claimed in connection.execute(_STANDING, {"chat": chat_id, "key": key}):
+        if claimed:
+            claimed_by = turn_id
+        if not is_open:
+            continue
         if status is TurnStatus.QUEUED:
             line.append(turn_id)
-        elif not (ran_out and await interrupt(session, turn_id)):
+        elif not (ran_out and interrupt(connection, turn_id)):
             line.insert(0, turn_id)
-    return line
+    return line, claimed_by
 
 
-async def interrupt(session: WriteSession, turn_id: int) -> bool:
+def interrupt(connection: Connection, turn_id: int) -> bool:
     """Ends a running turn whose lease ran out, keeping its text. False when it is not so any more."""
     values = ended(TurnStatus.INTERRUPTED, datetime.now(UTC)) | from_error(SERVER_STOPPED)
-    return await change(session, TurnStatus.RUNNING, (TurnRow.id == turn_id) & lease_ran_out(), values)
+    return _changed(connection, _INTERRUPT, turn_id, TurnStatus.RUNNING, values)
 
 
-async def locked_chat(session: WriteSession, *where: ColumnElement[bool]) -> ChatRow | None:
-    """The chat's row, which nobody else locks until this transaction ends."""
-    return await session.scalar(select(ChatRow).where(*where).with_for_update())
-
-
-async def promote(session: WriteSession, turn_id: int, chat_id: int, lease: timedelta) -> bool:
+def promote(connection: Connection, turn_id: int, chat_id: int, lease: timedelta) -> bool:
     """Gives the running slot to a turn that waits. False when it does not any more."""
-    values = {"status": TurnStatus.RUNNING, "running_chat_id": chat_id, "lease_until": database_clock(lease)}
-    return await change(session, TurnStatus.QUEUED, TurnRow.id == turn_id, values)
+    values = {"status": TurnStatus.RUNNING, "running_chat_id": chat_id, "lease": microseconds(lease)}
+    return _changed(connection, _PROMOTE, turn_id, TurnStatus.QUEUED, values)
 
 
-async def change(session: WriteSession, status: TurnStatus, where: ColumnElement[bool], values: dict[str, Any]) -> bool:
+def change(connection: Connection, turn_id: int, was: TurnStatus, values: Mapping[str, Any]) -> bool:
     """False, and nothing changed, unless the turn has that status."""
-    statement = update(TurnRow).where(where, TurnRow.status == status).values(values)
-    result = await session.execute(statement, execution_options={"synchronize_session": False})
-    return cast("CursorResult[Any]", result).rowcount == 1
+    return _changed(connection, _CHANGE, turn_id, was, values)
 
 
 def ended(status: TurnStatus, at: datetime) -> dict[str, Any]:
     return {"status": status, "ended_at": at, "running_chat_id": None, "open_chat_id": None, "lease_until": None}
 
 
-def lease_ran_out() -> ColumnElement[bool]:
-    return TurnRow.lease_until < database_clock()
-
-
-async def forgotten(session: ReadSession) -> list[int]:
-    """The first in line of each chat that nobody runs in, if its lease ran out."""
-    other = aliased(TurnRow)
-    ahead = select(other.id).where(other.open_chat_id == TurnRow.open_chat_id, other.id < TurnRow.id).exists()
-    waits = TurnRow.status == TurnStatus.QUEUED
-    return list(await session.scalars(select(TurnRow.id).where(waits, lease_ran_out(), ~ahead).order_by(TurnRow.id)))
+def _changed(connection: Connection, statement: Any, turn_id: int, was: TurnStatus, values: Mapping[str, Any]) -> bool:
+    return connection.execute(statement, {"of_turn": turn_id, "was": was, **values}).rowcount == 1

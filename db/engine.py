@@ -1,25 +1,32 @@
-"""One database and the two kinds of transaction on it.
+"""One database and the two kinds of transaction on it, each in two forms.
 
     async with database.read() as session:     a snapshot: all its statements see the same moment; not for writing
     async with database.write() as session:    committed at the end of the block, undone when the block raises
 
-Both raise DatabaseUnavailable, and a write WriteConflict (db/failures.py), whatever driver is below.
-The sessions are of distinct types, so a function says which it needs. Neither block is to be cancelled: stores use
-them in methods that are `one_transaction` (db/transactions.py).
+    await database.read_at_once(work)          the same, as a plain function of a connection (db/visits.py), at a
+    await database.write_at_once(work)         fraction of the cost: for what every turn does
+    await database.look(statement, values)     the rows of one statement that reads
+
+All raise DatabaseUnavailable, and a write WriteConflict (db/failures.py), whatever driver is below.
+The sessions are of distinct types, so a function says which it needs. None is to be cancelled: stores use them in
+methods that are `one_transaction` (db/transactions.py).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from db import sqlite
 from db.failures import translated_failures
 from db.revisions import require_newest
 from db.transactions import one_transaction
+from db.visits import ServerVisits, SqliteVisits, Visit, Visits
+
+T = TypeVar("T")
 
 DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -43,6 +50,11 @@ _READ_OPTIONS: dict[str, dict[str, Any]] = {
     "sqlite": {_BEGIN_WITH: "BEGIN"},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
     "mysql": {_BEGIN_WITH: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"},
+}
+_LOOK_OPTIONS: dict[str, dict[str, Any]] = {
+    "sqlite": {_BEGIN_WITH: None},
+    "postgresql": {"isolation_level": "AUTOCOMMIT"},
+    "mysql": {},  # that would be statements of its own
 }
 
 
@@ -68,6 +80,12 @@ class Database:
         self._writes = async_sessionmaker(self._engine, class_=WriteSession, expire_on_commit=False)
         # SQLite has one writer at a time. Its waiters poll, so in one process they had better queue.
         self._writer = asyncio.Lock() if dialect == "sqlite" else nullcontext()
+        options = {Visit.LOOK: _LOOK_OPTIONS[dialect], Visit.READ: _READ_OPTIONS[dialect], Visit.WRITE: {}}
+        self._visits: Visits
+        if dialect == "sqlite":
+            self._visits = SqliteVisits(_open_sqlite(url, pool_size), pool_size, options)
+        else:
+            self._visits = ServerVisits(self._engine, options)
 
     @classmethod
     @asynccontextmanager
@@ -97,6 +115,25 @@ class Database:
                     yield session
                     await session.commit()
 
+    async def read_at_once(self, work: Callable[[Connection], T]) -> T:
+        with translated_failures():
+            return await self._visits.run(Visit.READ, work)
+
+    async def write_at_once(self, work: Callable[[Connection], T]) -> T:
+        async with self._writer:
+            with translated_failures():
+                return await self._visits.run(Visit.WRITE, work)
+
+    async def look(
+        self, statement: Executable, values: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
+        with translated_failures():
+            return await self._visits.run(Visit.LOOK, lambda connection: connection.execute(statement, values).all())
+
+    def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:
+        """Only in a transaction that happens at once: see `Visits.wait_for`."""
+        return self._visits.wait_for(start)
+
     @one_transaction
     async def check(self) -> None:
         """Raises DatabaseUnavailable unless a statement runs now."""
@@ -110,6 +147,7 @@ class Database:
             await session.run_sync(lambda it: require_newest(it.connection()))
 
     async def close(self) -> None:
+        await self._visits.close()
         await self._engine.dispose()
 
 
@@ -123,6 +161,19 @@ def open_engine(address: str, **options: Any) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
     event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _open_sqlite(address: str, connections: int) -> Engine:
+    """The same for Python's own driver."""
+    url = parse_url(address)
+    arguments = _connect_args(url)
+    arguments.pop("async_creator_fn", None)
+    engine = create_engine(
+        url.set(drivername="sqlite+pysqlite"), connect_args=arguments, pool_size=connections, max_overflow=0
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin)
     return engine
 
 

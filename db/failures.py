@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.errors import DatabaseUnavailable
+from domain.troubles import Trouble
 
 _CONFLICTS = {"40001", "40P01", 1213}
 _UNAVAILABLE = {
@@ -21,6 +22,12 @@ _UNAVAILABLE = {
     *(1040, 1044, 1045, 1049, 1053, 1077, 1078, 1079, 1129, 1130, 1152, 1153, 1158, 1159, 1160, 1161, 1203, 1205),
     *(1226, 1290, 1836, 1927, 2002, 2003, 2005, 2006, 2012, 2013, 2026, 2027, 2055, 3169, 4031),
 }
+_TROUBLES: dict[str | int, Trouble] = {
+    **dict.fromkeys((1044, 1045, 1698, "28"), Trouble.UNAUTHORISED),
+    **dict.fromkeys((1049, "3D", "SQLITE_CANTOPEN"), Trouble.MISSING),
+    **dict.fromkeys((1040, 1203, 1226, "53", "SQLITE_BUSY", "SQLITE_LOCKED"), Trouble.BUSY),
+}
+"""Codes that say more than that there is no database; SQLSTATEs by their class, which is how they begin."""
 _UNAVAILABLE_CLASSES = ("08", "28", "53", "57P", "58")
 _UNAVAILABLE_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL")
 
@@ -43,6 +50,15 @@ def translated_failures() -> Iterator[None]:
         if error.connection_invalidated or any(_means_unavailable(code) for code in codes):
             raise DatabaseUnavailable from error
         raise
+
+
+def trouble_of(failure: DatabaseUnavailable) -> Trouble:
+    """UNREACHABLE, unless the driver said that it is something else."""
+    error = failure.__cause__
+    for code in _codes(error) if isinstance(error, DBAPIError) else ():
+        if trouble := _TROUBLES.get(code) or _TROUBLES.get(str(code)[:2]):
+            return trouble
+    return Trouble.SILENT if isinstance(error, PoolTimeout | TimeoutError) else Trouble.UNREACHABLE
 
 
 def _codes(error: DBAPIError) -> set[str | int]:

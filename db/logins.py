@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from db.engine import Database, WriteSession
 from db.rows import to_user
-from db.tables import LoginRow, RefreshTokenRow, UserRow
+from db.tables import LOGINS, LoginRow, RefreshTokenRow, UserRow
 from db.transactions import one_transaction
 from domain.ports import LoginStore, RefreshedLogin
+
+_IDS = select(LOGINS.c.id).where(LOGINS.c.revoked_at.is_(None))
+_ACTIVE = _IDS.where(LOGINS.c.id == bindparam("login"), LOGINS.c.user_id == bindparam("user"))
+_ACTIVE_AMONG = _IDS.where(LOGINS.c.id.in_(bindparam("logins", expanding=True)))
 
 
 class SqlLoginStore(LoginStore):
@@ -51,17 +55,12 @@ class SqlLoginStore(LoginStore):
 
     @one_transaction
     async def is_active(self, user_id: int, login_id: str) -> bool:
-        query = select(LoginRow.id).where(
-            LoginRow.id == login_id, LoginRow.user_id == user_id, LoginRow.revoked_at.is_(None)
-        )
-        async with self._database.read() as session:
-            return await session.scalar(query) is not None
+        return bool(await self._database.look(_ACTIVE, {"login": login_id, "user": user_id}))
 
     @one_transaction
     async def ended(self, login_ids: Sequence[str]) -> set[str]:
-        query = select(LoginRow.id).where(LoginRow.id.in_(login_ids), LoginRow.revoked_at.is_(None))
-        async with self._database.read() as session:
-            return set(login_ids).difference(await session.scalars(query))
+        rows = await self._database.look(_ACTIVE_AMONG, {"logins": list(login_ids)})
+        return set(login_ids).difference(row.id for row in rows)
 
     @one_transaction
     async def revoke_login(self, user_id: int, login_id: str) -> None:

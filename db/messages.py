@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, select, update
 from sqlalchemy.orm import aliased
 
 from db.engine import Database
-from db.paging import Keyset, read_page
+from db.paging import Keyset, Lists, read_pages
 from db.rows import to_message, to_source
-from db.tables import ChatRow, MessageRow, SourceRow
+from db.tables import MESSAGES, ChatRow, MessageRow, SourceRow
 from db.transactions import one_transaction
 from domain.model import Message, Rating, Role, Source
 from domain.pages import Page, PageRequest
@@ -23,13 +23,13 @@ class SqlMessageStore(MessageStore):
         self._database = database
 
     @one_transaction
-    async def list_messages(self, user_id: int, chat_id: int, page: PageRequest) -> Page[Message] | None:
+    async def list_messages(self, user_id: int, chat_ids: Sequence[int], page: PageRequest) -> dict[int, Page[Message]]:
+        if not chat_ids:
+            return {}
+        mine = and_(ChatRow.user_id == user_id, ChatRow.id.in_(chat_ids))
         async with self._database.read() as session:
-            chat = select(ChatRow.id).where(ChatRow.id == chat_id, ChatRow.user_id == user_id)
-            if await session.scalar(chat) is None:
-                return None
-            query = _messages_of(user_id).where(MessageRow.chat_id == chat_id, _NEWEST)
-            return await read_page(session, query, _IN_ORDER, page, _to_message)
+            conversations = Lists(ChatRow, mine, MessageRow, _in_conversation)
+            return await read_pages(session, conversations, _IN_ORDER, page, to_message)
 
     @one_transaction
     async def get_messages(self, user_id: int, message_ids: Sequence[int]) -> dict[int, Message]:
@@ -89,15 +89,7 @@ class SqlMessageStore(MessageStore):
 
     @one_transaction
     async def recent_messages(self, chat_id: int, before_id: int, limit: int) -> list[Message]:
-        asked_in = select(_One.first_turn_id).where(_One.id == before_id).scalar_subquery()
-        query = (
-            select(MessageRow)
-            .where(MessageRow.chat_id == chat_id, MessageRow.first_turn_id < asked_in, _NEWEST)
-            .order_by(*_IN_ORDER.order(backwards=True))
-            .limit(limit)
-        )
-        async with self._database.read() as session:
-            rows = (await session.scalars(query)).all()
+        rows = await self._database.look(_RECENT, {"chat": chat_id, "before": before_id, "limit": limit})
         return [to_message(row) for row in reversed(rows)]
 
 
@@ -105,12 +97,13 @@ def _messages_of(user_id: int) -> Select[MessageRow]:
     return select(MessageRow).join(ChatRow, ChatRow.id == MessageRow.chat_id).where(ChatRow.user_id == user_id)
 
 
-def _to_message(row: Row[MessageRow]) -> Message:
-    return to_message(row[0])
+def _in_conversation(message: type[MessageRow]) -> ColumnElement[bool]:
+    """Of the chat that is read, in its newest version."""
+    return and_(message.chat_id == ChatRow.id, message.superseded.is_(False))
 
 
-def _key(row: Row[MessageRow]) -> tuple[int, int]:
-    return row[0].first_turn_id, row[0].id
+def _key(message: MessageRow) -> tuple[int, int]:
+    return message.first_turn_id, message.id
 
 
 def _values(first_turn_id: int, message_id: int) -> tuple[int, int]:
@@ -118,5 +111,17 @@ def _values(first_turn_id: int, message_id: int) -> tuple[int, int]:
 
 
 _IN_ORDER = Keyset("messages", (MessageRow.first_turn_id, MessageRow.id), _key, _values)
-_NEWEST = MessageRow.superseded.is_(False)
 _One = aliased(MessageRow)
+
+_asked_in = select(_One.first_turn_id).where(_One.id == bindparam("before")).scalar_subquery()
+_RECENT = (
+    select(MESSAGES)
+    .where(
+        MESSAGES.c.chat_id == bindparam("chat"),
+        MESSAGES.c.first_turn_id < _asked_in,
+        MESSAGES.c.superseded.is_(False),
+    )
+    .order_by(MESSAGES.c.first_turn_id.desc(), MESSAGES.c.id.desc())
+    .limit(bindparam("limit"))
+)
+"""Every turn runs it."""

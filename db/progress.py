@@ -1,18 +1,16 @@
 """What many running turns have written since the last time, saved at once.
 
-The statements are core ones, built once, and each runs once for all turns that it concerns: this happens twice a second
-for as long as anything streams.
+Each statement runs once for all turns that it concerns: this happens twice a second for as long as anything streams.
 """
 
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from db.answers import write_answers
 from db.clock import clock_ahead_by, microseconds
-from db.engine import WriteSession
 from db.rows import from_routes
 from db.tables import TURNS
 from domain.model import TurnStatus
@@ -28,20 +26,18 @@ _RENEW = update(TURNS).where(TURNS.c.id == bindparam("of_turn")).values(lease_un
 _SAVE = _RENEW.values({name: bindparam(f"new_{name}") for name in ("timeline", "standalone_question", "routes")})
 
 
-async def save_batch(session: WriteSession, batch: Mapping[int, TurnProgress | None], lease: timedelta) -> set[int]:
-    """See TurnStore.save_progress."""
-    if not batch:
-        return set()
-    running = set(await session.scalars(_STILL_RUNNING, {"ids": _padded(sorted(batch))}))
+def save_batch(connection: Connection, batch: Mapping[int, TurnProgress | None], lease: timedelta) -> set[int]:
+    """See TurnStore.save_progress. The batch is not empty."""
+    running = set(connection.scalars(_STILL_RUNNING, {"ids": _padded(sorted(batch))}))
     ahead = microseconds(lease)
     renewed = [{"of_turn": turn_id, "lease": ahead} for turn_id in sorted(running) if batch[turn_id] is None]
     saved = {turn_id: progress for turn_id in sorted(running) if (progress := batch[turn_id]) is not None}
     if renewed:
-        await session.execute(_RENEW, renewed)
+        connection.execute(_RENEW, renewed)
     if saved:
         rows = [{"of_turn": i, "lease": ahead, **_prefixed(progress_values(p))} for i, p in saved.items()]
-        await session.execute(_SAVE, rows)
-        await write_answers(session, {i: (p.text, p.sources) for i, p in saved.items()})
+        connection.execute(_SAVE, rows)
+        write_answers(connection, {i: (p.text, p.sources) for i, p in saved.items()})
     return batch.keys() - running
 
 

@@ -1,16 +1,25 @@
 """Turns that wait in their chats, or whose worker died, in SQL."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from sqlalchemy import select
+from sqlalchemy import Connection, bindparam, select
 
-from db.answers import stored_turn
-from db.claims import change, ended, forgotten, interrupt, lease_ran_out, line_of, locked_chat, promote
+from db.answers import bare_turn
+from db.claims import CHAT, LEASE_RAN_OUT, change, ended, interrupt, line_of, locked_chat, promote
 from db.engine import Database
-from db.tables import ChatRow, TurnRow, UserRow
+from db.tables import CHATS, TURNS, USERS
 from db.transactions import one_transaction
 from domain.model import TurnStatus
 from domain.ports import BegunTurn, PromotedTurn, QueueStore
+
+_asked_in = select(TURNS.c.open_chat_id).where(TURNS.c.id == bindparam("turn")).scalar_subquery()
+_CHAT_OF_TURN = CHAT.where(CHATS.c.id == _asked_in)
+_USERNAME = select(USERS.c.username).where(USERS.c.id == bindparam("user"))
+_EXPIRED = select(TURNS.c.id).where(TURNS.c.status == TurnStatus.RUNNING, LEASE_RAN_OUT).order_by(TURNS.c.id)
+_other = TURNS.alias()
+_ahead = select(_other.c.id).where(_other.c.open_chat_id == TURNS.c.open_chat_id, _other.c.id < TURNS.c.id).exists()
+_FORGOTTEN = select(TURNS.c.id).where(TURNS.c.status == TurnStatus.QUEUED, LEASE_RAN_OUT, ~_ahead).order_by(TURNS.c.id)
 
 
 class SqlQueueStore(QueueStore):
@@ -21,39 +30,37 @@ class SqlQueueStore(QueueStore):
 
     @one_transaction
     async def start_queued(self, turn_id: int, lease: timedelta) -> PromotedTurn | int | None:
-        async with self._database.write() as session:
-            asked_in = select(TurnRow.open_chat_id).where(TurnRow.id == turn_id).scalar_subquery()
-            chat = await locked_chat(session, ChatRow.id == asked_in)
-            line = [] if chat is None else await line_of(session, chat.id)
-            if chat is None or turn_id not in line:
-                return None
-            if line[0] != turn_id:
-                return line[0]
-            if not await promote(session, turn_id, chat.id, lease):
-                return None
-            stored = await stored_turn(session, turn_id)
-            username = await session.scalar(select(UserRow.username).where(UserRow.id == chat.user_id))
-            if stored is None or username is None:
-                return None
-            return PromotedTurn(BegunTurn(stored.turn, stored.user_message, stored.answer, created=True), username)
+        return await self._database.write_at_once(partial(_start, turn_id=turn_id, lease=lease))
 
     @one_transaction
     async def cancel_queued(self, turn_id: int) -> bool:
         values = ended(TurnStatus.STOPPED, datetime.now(UTC))
-        async with self._database.write() as session:
-            return await change(session, TurnStatus.QUEUED, TurnRow.id == turn_id, values)
+        return await self._database.write_at_once(lambda it: change(it, turn_id, TurnStatus.QUEUED, values))
 
     @one_transaction
     async def forgotten_turns(self) -> list[int]:
-        async with self._database.read() as session:
-            return await forgotten(session)
+        """The first in line of each chat that nobody runs in, if its lease ran out."""
+        return [row.id for row in await self._database.look(_FORGOTTEN)]
 
     @one_transaction
     async def interrupt_expired(self) -> list[int]:
-        async with self._database.read() as reading:
-            running = (TurnRow.status == TurnStatus.RUNNING) & lease_ran_out()
-            expired = (await reading.scalars(select(TurnRow.id).where(running).order_by(TurnRow.id))).all()
+        expired = [row.id for row in await self._database.look(_EXPIRED)]
         if not expired:  # as nearly always: nobody's write has to wait for this look
             return []
-        async with self._database.write() as session:
-            return [turn_id for turn_id in expired if await interrupt(session, turn_id)]
+        return await self._database.write_at_once(lambda it: [turn_id for turn_id in expired if interrupt(it, turn_id)])
+
+
+def _start(connection: Connection, turn_id: int, lease: timedelta) -> PromotedTurn | int | None:
+    chat = locked_chat(connection, _CHAT_OF_TURN, {"turn": turn_id})
+    line = [] if chat is None else line_of(connection, chat.id)
+    if chat is None or turn_id not in line:
+        return None
+    if line[0] != turn_id:
+        return line[0]
+    if not promote(connection, turn_id, chat.id, lease):
+        return None
+    stored = bare_turn(connection, turn_id)
+    username = connection.scalar(_USERNAME, {"user": chat.user_id})
+    if stored is None or username is None:
+        return None
+    return PromotedTurn(BegunTurn(stored.turn, stored.user_message, stored.answer, created=True), username)

@@ -1,13 +1,19 @@
 """From rows to the domain's data and back."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Row
 
-from db.tables import ChatRow, MessageRow, SourceRow, TurnRow, UserRow
-from domain.model import ChatSession, Message, Route, Source, Span, Turn, TurnError, Usage, User
+from db.tables import ChatRow, MessageRow, SourceRow, UserRow
+from domain.model import ChatSession, Message, Route, RouteMethod, Source, Span, Turn, TurnError, Usage, User
+
+AnyRow = Row[*tuple[Any, ...]] | SimpleNamespace
+"""What has the columns as attributes."""
+CHOSEN = "Chosen by the client."
+"""The reason of routes that the client chose, before they said so themselves."""
 
 
 def same_for_people(text: str) -> str:
@@ -24,7 +30,8 @@ def to_chat(row: ChatRow, active_turn_id: int | None = None) -> ChatSession:
     return ChatSession(row.id, row.title, row.created_at, row.updated_at, active_turn_id)
 
 
-def to_message(row: MessageRow, sources: Sequence[SourceRow] = ()) -> Message:
+def to_message(row: MessageRow | AnyRow) -> Message:
+    """Without its sources."""
     return Message(
         id=row.id,
         chat_id=row.chat_id,
@@ -33,11 +40,10 @@ def to_message(row: MessageRow, sources: Sequence[SourceRow] = ()) -> Message:
         text=row.text,
         created_at=row.created_at,
         rating=row.rating,
-        sources=tuple(to_source(source) for source in sources),
     )
 
 
-def to_source(row: SourceRow | Row[*tuple[Any, ...]]) -> Source:
+def to_source(row: SourceRow | AnyRow) -> Source:
     return Source(
         message_id=row.message_id,
         ordinal=row.ordinal,
@@ -65,7 +71,7 @@ def from_source(source: Source) -> dict[str, Any]:
     }
 
 
-def to_turn(row: TurnRow) -> Turn:
+def to_turn(row: AnyRow) -> Turn:
     usage = error = None
     if row.prompt_tokens is not None and row.completion_tokens is not None:
         usage = Usage(row.prompt_tokens, row.completion_tokens)
@@ -78,7 +84,7 @@ def to_turn(row: TurnRow) -> Turn:
         created_at=row.created_at,
         agents=tuple(row.agents),
         standalone_question=row.standalone_question,
-        routes=tuple(Route(**route) for route in row.routes),
+        routes=tuple(_to_route(route) for route in row.routes),
         usage=usage,
         error=error,
         ended_at=row.ended_at,
@@ -86,7 +92,17 @@ def to_turn(row: TurnRow) -> Turn:
 
 
 def from_routes(routes: Sequence[Route]) -> list[dict[str, Any]]:
-    return [{"agent": route.agent, "confidence": route.confidence, "reason": route.reason} for route in routes]
+    return [
+        {"agent": route.agent, "confidence": route.confidence, "reason": route.reason, "method": route.method}
+        for route in routes
+    ]
+
+
+def _to_route(stored: Mapping[str, Any]) -> Route:
+    """Those stored before 2026-11-23 do not say who decided. Then it was the embedded router, if not the client."""
+    chosen = stored["confidence"] == 1 and stored["reason"] == CHOSEN
+    method = stored.get("method", RouteMethod.CLIENT if chosen else RouteMethod.EMBEDDED)
+    return Route(stored["agent"], stored["confidence"], stored["reason"], RouteMethod(method))
 
 
 def from_error(error: TurnError) -> dict[str, Any]:

@@ -155,5 +155,7 @@ class SourceRow(Row):
     spans: Mapped[list[list[int]]] = mapped_column(JSON)
 
 
-TURNS, MESSAGES, SOURCES = (cast("Table", row.__table__) for row in (TurnRow, MessageRow, SourceRow))
-"""For the statements that stream: they need no objects."""
+USERS, LOGINS, CHATS, TURNS, MESSAGES, SOURCES = (
+    cast("Table", row.__table__) for row in (UserRow, LoginRow, ChatRow, TurnRow, MessageRow, SourceRow)
+)
+"""For the statements that every turn runs: they need no objects."""

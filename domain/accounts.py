@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv6Address, IPv6Network, ip_address
 
+from domain.addresses import address_key
 from domain.errors import Unauthenticated
 from domain.inputs import Inputs, is_password, is_username
 from domain.model import User, Viewer
@@ -52,7 +52,7 @@ class Accounts:
         email = inputs.email("email", email)
         password = inputs.password("password", password)
         inputs.check()
-        await self._limiter.hit("register", _address_key(address))
+        await self._limiter.hit("register", address_key(address))
         return await self._accounts.create_user(username, email, await self._hasher.hash(password))
 
     async def sign_up(self, username: str, email: str, password: str, *, address: str) -> Grant:
@@ -61,7 +61,7 @@ class Accounts:
 
     async def login(self, username: str, password: str, *, address: str) -> Grant:
         """Raises RateLimited, or Unauthenticated: one answer, in the same time, for an unknown name and a wrong password."""
-        await self._limiter.hit("login", _address_key(address))
+        await self._limiter.hit("login", address_key(address))
         known = is_username(username)
         if known:
             await self._limiter.hit("login", f"username {username.casefold()}")
@@ -126,15 +126,3 @@ class Accounts:
 
     def _refresh_until(self) -> datetime:
         return datetime.now(UTC) + self._refresh_lifetime
-
-
-def _address_key(address: str) -> str:
-    """One key per client: an IPv6 client owns its whole /64 (RFC 6177), so that is what counts."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return f"address {address}"
-    if isinstance(parsed, IPv6Address):
-        mapped = parsed.ipv4_mapped
-        return f"address {mapped or IPv6Network((int(parsed), 64), strict=False)}"
-    return f"address {parsed}"

@@ -31,7 +31,12 @@ class Chats:
         return await self._chats.create_chat(viewer.user_id, DEFAULT_TITLE if title is None else _checked_title(title))
 
     async def get(self, viewer: Viewer, chat_id: int) -> ChatSession:
-        return _found(await self._chats.get_chat(viewer.user_id, chat_id))
+        """Raises NotFound."""
+        return _found((await self.batch(viewer, [chat_id])).get(chat_id))
+
+    async def batch(self, viewer: Viewer, ids: Sequence[int]) -> dict[int, ChatSession]:
+        """Those of the chats that exist and are the viewer's."""
+        return await self._chats.get_chats(viewer.user_id, ids)
 
     async def list(self, viewer: Viewer, page: PageRequest, search: str | None = None) -> Page[ChatSession]:
         """The most recently active first. `search` looks in titles. Raises BadUserInput."""
@@ -56,7 +61,13 @@ class Chats:
 
     async def messages(self, viewer: Viewer, chat_id: int, page: PageRequest) -> Page[Message]:
         """Oldest first, without sources. Raises NotFound."""
-        return _found(await self._messages.list_messages(viewer.user_id, chat_id, page))
+        return _found((await self.message_pages(viewer, [chat_id], page)).get(chat_id))
+
+    async def message_pages(
+        self, viewer: Viewer, chat_ids: Sequence[int], page: PageRequest
+    ) -> dict[int, Page[Message]]:
+        """The same page of each chat that exists and is the viewer's, without sources. Raises BadUserInput."""
+        return await self._messages.list_messages(viewer.user_id, chat_ids, page)
 
     async def message_batch(self, viewer: Viewer, ids: Sequence[int]) -> dict[int, Message]:
         """Those of the messages that exist and are the viewer's, without sources."""

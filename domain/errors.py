@@ -15,7 +15,7 @@
     ├── MethodNotAllowed          METHOD_NOT_ALLOWED
     ├── RateLimited               RATE_LIMITED             `details["retry_after"]` in seconds           (retryable)
     ├── ContentFiltered           CONTENT_FILTERED         the model's provider refused
-    ├── ModelUnavailable          MODEL_UNAVAILABLE                                                      (retryable)
+    ├── ModelUnavailable          MODEL_UNAVAILABLE        (prompts.PromptTooLong is not retryable)     (retryable)
     ├── SearchUnavailable         SEARCH_UNAVAILABLE                                                     (retryable)
     ├── DatabaseUnavailable       DATABASE_UNAVAILABLE                                                   (retryable)
     ├── ServiceUnavailable        SERVICE_UNAVAILABLE      restarting, or too much waits already         (retryable)

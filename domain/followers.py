@@ -9,7 +9,7 @@ from domain.events import TERMINAL, TurnEvent
 from domain.model import Turn, TurnStatus, Viewer
 from domain.ports import LogReader, TurnLog, TurnStore
 from domain.replay import replay
-from domain.streams import OpenStreams
+from domain.streams import OpenStreams, Tenure
 
 POLL_EVERY = 0.5
 """Seconds between looks at a turn that runs, but not in this log."""
@@ -33,14 +33,19 @@ class Followers:
             raise NotFound("There is no such turn.")
         return turn
 
-    async def follow(self, viewer: Viewer, turn_id: int, after: int = 0) -> Batches:
-        """The events with seq > `after` in batches as they come, to the turn's last. Raises NotFound before the
-        first, and Unauthenticated when the viewer's login ends or expires. Leaving stops nothing."""
+    async def follow(self, viewer: Viewer, asked: Turn | int, after: int = 0, tenure: Tenure | None = None) -> Batches:
+        """The events with seq > `after` in batches as they come, to the turn's last. `asked` is a turn's id, or the
+        viewer's turn as it was just begun or read, which need not be looked up again. Raises NotFound before the
+        first, and Unauthenticated when the viewer's login ends or expires, or the `tenure` of the connection that it
+        is for. Leaving stops nothing."""
         if after < 0:
             raise BadUserInput(fields={"after": "must not be negative"})
-        turn = await self.get(viewer, turn_id)
+        turn = asked if isinstance(asked, Turn) else await self.get(viewer, asked)
+        turn_id = turn.id
         if turn.status is TurnStatus.QUEUED:
-            async with aclosing(self._read(viewer, self._stored(viewer, turn_id, after, queued=True))) as batches:
+            async with aclosing(
+                self._read(viewer, self._stored(viewer, turn_id, after, queued=True), tenure)
+            ) as batches:
                 async for batch in batches:
                     after = batch[-1].seq
                     yield batch
@@ -49,7 +54,7 @@ class Followers:
             turn = await self.get(viewer, turn_id)
         reader = self._log.reader(turn_id, after) if turn.status is TurnStatus.RUNNING else None
         if reader is not None:
-            async with aclosing(self._read(viewer, reader)) as batches:
+            async with aclosing(self._read(viewer, reader, tenure)) as batches:
                 try:
                     async for batch in batches:
                         after = batch[-1].seq
@@ -59,15 +64,15 @@ class Followers:
                     # The log does not hold the turn, or not any more: its chat was deleted, its lease was lost to
                     # another worker, or it runs on another worker and what the two share is away.
                     pass
-        async with aclosing(self._read(viewer, self._stored(viewer, turn_id, after))) as batches:
+        async with aclosing(self._read(viewer, self._stored(viewer, turn_id, after), tenure)) as batches:
             async for batch in batches:
                 yield batch
 
     def _stored(self, viewer: Viewer, turn_id: int, after: int, *, queued: bool = False) -> "_StoredReader":
         return _StoredReader(self._store, viewer, turn_id, after, queued)
 
-    async def _read(self, viewer: Viewer, reader: LogReader) -> Batches:
-        with self._streams.watch(viewer, reader.interrupt):
+    async def _read(self, viewer: Viewer, reader: LogReader, tenure: Tenure | None) -> Batches:
+        with self._streams.watch(viewer, reader.interrupt, tenure):
             while batch := await reader.read():
                 yield batch
 

@@ -120,6 +120,14 @@ class Message:
     sources: tuple[Source, ...] = ()
 
 
+class RouteMethod(StrEnum):
+    """Who decided that an agent is asked: the embedded router, a language model, or the client by naming it."""
+
+    EMBEDDED = "EMBEDDED"
+    MODEL = "MODEL"
+    CLIENT = "CLIENT"
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """Why an agent was asked. `confidence` is in [0, 1]."""
@@ -127,6 +135,7 @@ class Route:
     agent: str
     confidence: float
     reason: str
+    method: RouteMethod = RouteMethod.EMBEDDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +144,9 @@ class Usage:
 
     prompt_tokens: int
     completion_tokens: int
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
 
 
 @dataclass(frozen=True, slots=True)

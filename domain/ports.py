@@ -97,7 +97,9 @@ class ChatStore(Protocol):
 
     async def create_chat(self, user_id: int, title: str) -> ChatSession: ...
 
-    async def get_chat(self, user_id: int, chat_id: int) -> ChatSession | None: ...
+    async def get_chats(self, user_id: int, chat_ids: Sequence[int]) -> dict[int, ChatSession]:
+        """Those that exist and are the user's."""
+        ...
 
     async def list_chats(self, user_id: int, page: PageRequest, search: str | None = None) -> Page[ChatSession]:
         """`search` matches titles, case-insensitively, anywhere; its % and _ are ordinary characters."""
@@ -122,8 +124,9 @@ class History(Protocol):
 class MessageStore(History, Protocol):
     """Messages in the order of their conversation, oldest first."""
 
-    async def list_messages(self, user_id: int, chat_id: int, page: PageRequest) -> Page[Message] | None:
-        """Each in its newest version, without sources. None when there is no such chat."""
+    async def list_messages(self, user_id: int, chat_ids: Sequence[int], page: PageRequest) -> dict[int, Page[Message]]:
+        """The same page of each chat that exists and is the user's, in one statement. Each message in its newest
+        version, without sources. Raises BadUserInput for a cursor of another list."""
         ...
 
     async def get_versions(self, user_id: int, message_ids: Sequence[int]) -> dict[int, tuple[Message, ...]]:

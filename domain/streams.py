@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from domain.errors import DatabaseUnavailable, DeskError, ServiceUnavailable, Unauthenticated
+from domain.errors import DatabaseUnavailable, DeskError, Forbidden, ServiceUnavailable, Unauthenticated
 from domain.model import Viewer
+from domain.places import PlaceLimits, Places
 from domain.ports import EndedLogins, LoginsEnded, Signal, Signals
 
 End = Callable[[DeskError], None]
@@ -18,9 +19,10 @@ LOOK_EVERY = 0.5
 
 class OpenStreams:
     """Belongs to one event loop. A stream registers how to end it; signals from any worker, the clock and `close` do
-    so."""
+    so. `places` says how many there may be."""
 
-    def __init__(self, signals: Signals) -> None:
+    def __init__(self, signals: Signals, limits: PlaceLimits | None = None) -> None:
+        self.places = Places(limits or PlaceLimits())
         self._ends: defaultdict[str, set[End]] = defaultdict(set)
         self._open: dict[object, End] = {}
         self._closed = False
@@ -28,23 +30,24 @@ class OpenStreams:
         signals.subscribe(self._on_signal)
 
     @contextmanager
-    def watch(self, viewer: Viewer, end: End) -> Iterator[None]:
-        """While open, `end` is called with Unauthenticated (at most twice) when the login ends or its token expires;
-        and as `attend` says."""
-        left = (viewer.expires_at - datetime.now(UTC)).total_seconds()
-        expiry = asyncio.get_running_loop().call_later(
-            max(left, 0), end, Unauthenticated("The access token has expired.")
-        )
-        ends = self._ends[viewer.login_id]
-        ends.add(end)
+    def tenure(self, viewer: Viewer) -> Iterator["Tenure"]:
+        """For a connection that carries many streams."""
+        tenure = Tenure(self._ends, viewer)
         try:
-            with self.attend(end):
-                yield
+            yield tenure
         finally:
-            expiry.cancel()
-            ends.discard(end)
-            if not ends:
-                self._ends.pop(viewer.login_id, None)
+            tenure.close()
+
+    @contextmanager
+    def watch(self, viewer: Viewer, end: End, tenure: "Tenure | None" = None) -> Iterator[None]:
+        """While open, `end` is called with Unauthenticated (at most twice) when the login ends or its token expires,
+        or that of the `tenure` where the stream has one; and as `attend` says."""
+        if tenure is None:
+            with self.tenure(viewer) as own, self.watch(viewer, end, own):
+                yield
+            return
+        with tenure.watch(end), self.attend(end):
+            yield
 
     @contextmanager
     def attend(self, end: End) -> Iterator[None]:
@@ -86,3 +89,52 @@ class OpenStreams:
         for login_id in login_ids:
             for end in tuple(self._ends.get(login_id, ())):
                 end(Unauthenticated("This login was ended."))
+
+
+class Tenure:
+    """How long the streams of one connection may go on: until the login ends, or the token expires, that the
+    connection showed last. Once over it stays over."""
+
+    def __init__(self, ends: defaultdict[str, set[End]], viewer: Viewer) -> None:
+        self.viewer = viewer
+        self._ends = ends
+        self._streams: set[End] = set()
+        self._over: DeskError | None = None
+        self._begin()
+
+    @contextmanager
+    def watch(self, end: End) -> Iterator[None]:
+        """While open, `end` is called with Unauthenticated when the tenure is over; at once when it is already."""
+        self._streams.add(end)
+        if self._over is not None:
+            end(self._over)
+        try:
+            yield
+        finally:
+            self._streams.discard(end)
+
+    def renew(self, viewer: Viewer) -> None:
+        """Goes on under a newer token. Raises Forbidden when it is another user's."""
+        if viewer.user_id != self.viewer.user_id:
+            raise Forbidden("A connection stays with the user who opened it.")
+        self.close()
+        self.viewer = viewer
+        self._begin()
+
+    def close(self) -> None:
+        self._expiry.cancel()
+        ends = self._ends[self.viewer.login_id]
+        ends.discard(self._end)
+        if not ends:
+            del self._ends[self.viewer.login_id]
+
+    def _begin(self) -> None:
+        left = (self.viewer.expires_at - datetime.now(UTC)).total_seconds()
+        expired = Unauthenticated("The access token has expired.")
+        self._expiry = asyncio.get_running_loop().call_later(max(left, 0), self._end, expired)
+        self._ends[self.viewer.login_id].add(self._end)
+
+    def _end(self, error: DeskError) -> None:
+        self._over = error
+        for end in tuple(self._streams):
+            end(error)

@@ -13,6 +13,7 @@ from domain.ports import BegunTurn, RateLimiter, Signals, StopRequested, TurnReq
 from domain.queue import TurnQueue
 from domain.runner import TurnRunner
 from domain.shielding import to_its_end
+from domain.streams import Tenure
 
 STOP_AGAIN_AFTER = 1.0
 """Seconds after which another worker is asked again to stop a turn that runs on."""
@@ -84,9 +85,9 @@ class Turns:
 
         return await to_its_end(self._begin(viewer, begin, on_busy))
 
-    def follow(self, viewer: Viewer, turn_id: int, after: int = 0) -> Batches:
+    def follow(self, viewer: Viewer, turn: Turn | int, after: int = 0, tenure: Tenure | None = None) -> Batches:
         """See `Followers.follow`."""
-        return self._followers.follow(viewer, turn_id, after)
+        return self._followers.follow(viewer, turn, after, tenure)
 
     async def get(self, viewer: Viewer, turn_id: int) -> Turn:
         return await self._followers.get(viewer, turn_id)

@@ -1,10 +1,12 @@
 """Accounts: registering, signing in and out, and who is asking."""
 
+from contextlib import suppress
 from datetime import datetime
 
 import strawberry
 
 from domain import accounts, model
+from domain.errors import DeskError
 from graph.context import Info
 from graph.ids import USER, encode_id
 from graph.nodes import Node
@@ -84,10 +86,14 @@ class AccountMutation:
         return AuthPayload.of(grant)
 
     @strawberry.mutation(
-        description="Spends a refresh token for new tokens of the same login. One that was spent before ends the login."
+        description="Spends a refresh token for new tokens of the same login. One that was spent before ends the login. "
+        "On a WebSocket of the same user's, the socket and its streams go on under the new access token."
     )
     async def refresh_token(self, info: Info, refresh_token: str) -> AuthPayload:
-        return AuthPayload.of(await info.context.services.accounts.refresh(refresh_token))
+        grant = await info.context.services.accounts.refresh(refresh_token)
+        with suppress(DeskError):  # the tokens are good also where this socket does not go on with them
+            await info.context.renew(grant.access_token)
+        return AuthPayload.of(grant)
 
     @strawberry.mutation(
         description="Revokes the tokens of this login or, with `everywhere`, of all the viewer's logins. "

@@ -4,7 +4,13 @@ import strawberry
 
 from domain import model
 from domain.agents import catalog
+from domain.model import RouteMethod
 from graph.context import Info
+
+strawberry.enum(
+    RouteMethod,
+    description="Who decided that an agent is asked: the embedded router, a language model, or the client by naming it.",
+)
 
 
 @strawberry.type(description="A specialised agent that answers from a knowledge base of its own.")
@@ -22,6 +28,7 @@ class Agent:
 class Route:
     confidence: float = strawberry.field(description="How sure the router was, from 0 to 1.")
     reason: str
+    method: RouteMethod = strawberry.field(description="Who decided it.")
     agent_name: strawberry.Private[str]
 
     @strawberry.field(description="An agent that the desk no longer has still shows its name.")
@@ -33,7 +40,7 @@ class Route:
 
     @classmethod
     def of(cls, route: model.Route) -> "Route":
-        return cls(confidence=route.confidence, reason=route.reason, agent_name=route.agent)
+        return cls(confidence=route.confidence, reason=route.reason, method=route.method, agent_name=route.agent)
 
 
 @strawberry.type

@@ -5,12 +5,11 @@ from datetime import datetime
 import strawberry
 
 from domain import model
-from domain.errors import NotFound
 from domain.model import TurnStatus
 from domain.pages import Edge, Page, PageRequest
 from graph.context import Info
-from graph.ids import CHAT_SESSION, encode_id, key_of
-from graph.messages import MessageConnection, message_page
+from graph.ids import CHAT_SESSION, decode_id, encode_id, key_of
+from graph.messages import MessageConnection
 from graph.nodes import Node, PageInfo, given
 from graph.turns import Turn
 
@@ -32,16 +31,15 @@ class ChatSession(Node):
         last: int | None = strawberry.UNSET,
         before: str | None = strawberry.UNSET,
     ) -> MessageConnection:
-        return await message_page(
-            info, self.chat_id, PageRequest.of(given(first), given(after), given(last), given(before))
-        )
+        page = PageRequest.of(given(first), given(after), given(last), given(before))
+        return MessageConnection.of(await info.context.load.messages(self.chat_id, page))
 
     @strawberry.field(description="The turn that is being answered just now: `resumeTurn` follows it.")
     async def active_turn(self, info: Info) -> Turn | None:
         if self.active_turn_id is None:
             return None
-        turn = await info.context.turn(self.active_turn_id)
-        return Turn.of(turn) if turn.status is TurnStatus.RUNNING else None
+        turn = await info.context.load.turn(self.active_turn_id)
+        return Turn.of(turn) if turn is not None and turn.status is TurnStatus.RUNNING else None
 
     @classmethod
     def of(cls, chat: model.ChatSession) -> "ChatSession":
@@ -101,11 +99,10 @@ class ChatQuery:
 
     @strawberry.field(description="One of the viewer's chat sessions; null when there is none with that id.")
     async def session(self, info: Info, id: strawberry.ID) -> ChatSession | None:
-        viewer = await info.context.viewer()
-        try:
-            return ChatSession.of(await info.context.services.chats.get(viewer, key_of(CHAT_SESSION, "id", id)))
-        except NotFound:
-            return None
+        await info.context.viewer()
+        kind, key = decode_id("id", id)
+        chat = await info.context.load.chat(key[0]) if kind == CHAT_SESSION else None
+        return ChatSession.of(chat) if chat is not None else None
 
 
 @strawberry.type

@@ -6,6 +6,12 @@ A failure that the domain names keeps its code. What the client did wrong in Gra
     GRAPHQL_PARSE_FAILED           the document is not GraphQL
     GRAPHQL_VALIDATION_FAILED      it does not fit the schema
     OPERATION_RESOLUTION_FAILURE   it does not say which of its operations is meant
+    PERSISTED_QUERY_NOT_FOUND      nothing is known by the id or hash that stands for it: send the text
+    PERSISTED_QUERY_NOT_SUPPORTED  the same, where only trusted documents run: sending the text helps with those only
+    PERSISTED_QUERY_HASH_MISMATCH  the id or hash beside it is another text's
+    UNTRUSTED_DOCUMENT             only trusted documents run, and it is none
+    STREAM_TAKEN                   somebody reads the reserved stream already
+    OPERATION_ID_TAKEN             an operation with this id runs on the reserved stream already
     BAD_USER_INPUT                 a variable does not fit its type
 
 Anything else is INTERNAL, with nothing of the exception in it; the log has it under the request id.
@@ -62,10 +68,44 @@ class GraphQLCode(StrEnum):
     PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
     VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
     OPERATION_RESOLUTION_FAILURE = "OPERATION_RESOLUTION_FAILURE"
+    PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
+    PERSISTED_QUERY_NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
+    PERSISTED_QUERY_HASH_MISMATCH = "PERSISTED_QUERY_HASH_MISMATCH"
+    UNTRUSTED_DOCUMENT = "UNTRUSTED_DOCUMENT"
+    STREAM_TAKEN = "STREAM_TAKEN"
+    OPERATION_ID_TAKEN = "OPERATION_ID_TAKEN"
 
 
 def tell(error: GraphQLError, request_id: str) -> dict[str, Any]:
     """One entry of `errors`. Logs what is masked."""
+    _log_masked((error,), request_id)
+    return _told(error, request_id)
+
+
+def tell_all(errors: Sequence[GraphQLError], request_id: str) -> list[dict[str, Any]]:
+    """The entries of `errors`. Logs what is masked: one line for one failure, however many fields it stopped."""
+    _log_masked(errors, request_id)
+    return [_told(error, request_id) for error in errors]
+
+
+def _log_masked(errors: Sequence[GraphQLError], request_id: str) -> None:
+    stopped: dict[int, list[GraphQLError]] = {}
+    for error in errors:
+        cause = _cause(error)
+        if _code_of_document(error, cause) is None and _named(cause) is None:
+            stopped.setdefault(id(cause), []).append(error)
+    for first, *more in stopped.values():
+        _log.error(
+            "graphql_failed", request_id=request_id, path=first.path, more_paths=len(more), exc_info=_cause(first)
+        )
+
+
+def _named(cause: Exception | None) -> DeskError | None:
+    """None for what is to be masked."""
+    return cause if isinstance(cause, DeskError) and cause.code is not ErrorCode.INTERNAL else None
+
+
+def _told(error: GraphQLError, request_id: str) -> dict[str, Any]:
     told: dict[str, Any] = {}
     cause = _cause(error)
     code = _code_of_document(error, cause)
@@ -75,19 +115,12 @@ def tell(error: GraphQLError, request_id: str) -> dict[str, Any]:
         if isinstance(error.extensions, dict) and "details" in error.extensions:
             told["extensions"]["details"] = error.extensions["details"]
     else:
-        if not isinstance(cause, DeskError) or cause.code is ErrorCode.INTERNAL:
-            _log.error("graphql_failed", request_id=request_id, path=error.path, exc_info=cause or error)
-            cause = Internal()
-        told |= tell_desk_error(cause, request_id)
+        told |= tell_desk_error(_named(cause) or Internal(), request_id)
     if error.locations:
         told["locations"] = [location.formatted for location in error.locations]
     if error.path is not None:
         told["path"] = error.path
     return told
-
-
-def tell_all(errors: Sequence[GraphQLError], request_id: str) -> list[dict[str, Any]]:
-    return [tell(error, request_id) for error in errors]
 
 
 def tell_desk_error(error: DeskError, request_id: str) -> dict[str, Any]:

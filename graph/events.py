@@ -7,7 +7,7 @@ import strawberry
 
 from domain import events
 from domain.errors import BadUserInput, ServiceUnavailable
-from domain.model import OnBusy, TurnStatus
+from domain.model import OnBusy, Turn, TurnStatus
 from graph.agents import Route
 from graph.context import DeskContext, Info
 from graph.ids import CHAT_SESSION, TURN, encode_id, key_of
@@ -121,34 +121,38 @@ class Subscription:
         key = given(input.client_message_id)
         # Without a key this begins a turn, of which a client that reconnects has seen nothing.
         after = _cursor(given(input.after), context.last_event_id if key is not None else None)
-        turn = await context.services.turns.send(
-            viewer,
-            key_of(CHAT_SESSION, "sessionId", input.session_id),
-            input.text,
-            key,
-            given(input.agents),
-            input.on_busy,
-        )
-        async with aclosing(_follow(context, turn.id, after)) as turn_events:
-            async for event in turn_events:
-                yield event
+        with context.stream(viewer):
+            turn = await context.services.turns.send(
+                viewer,
+                key_of(CHAT_SESSION, "sessionId", input.session_id),
+                input.text,
+                key,
+                given(input.agents),
+                input.on_busy,
+            )
+            async with aclosing(_follow(context, turn, after)) as turn_events:
+                async for event in turn_events:
+                    yield event
 
     @strawberry.subscription(
         description="Attaches to a turn, running or ended: replays its events with a `seq` above `after`, "
         "then follows it live."
     )
     async def resume_turn(self, info: Info, turn_id: strawberry.ID, after: int = 0) -> AsyncGenerator[TurnEvent, None]:
-        after = _cursor(after, info.context.last_event_id)
-        async with aclosing(_follow(info.context, key_of(TURN, "turnId", turn_id), after)) as turn_events:
-            async for event in turn_events:
-                yield event
+        context = info.context
+        viewer = await context.viewer()
+        after = _cursor(after, context.last_event_id)
+        with context.stream(viewer):
+            async with aclosing(_follow(context, key_of(TURN, "turnId", turn_id), after)) as turn_events:
+                async for event in turn_events:
+                    yield event
 
 
-async def _follow(context: DeskContext, turn_id: int, after: int) -> AsyncGenerator[TurnEvent, None]:
-    """A turn's events as they come. Leaving it stops nothing but the following."""
+async def _follow(context: DeskContext, turn: Turn | int, after: int) -> AsyncGenerator[TurnEvent, None]:
+    """A turn's events as they come; `turn` as in `Turns.follow`. Leaving it stops nothing but the following."""
     viewer = await context.viewer()
     try:
-        async with aclosing(context.services.turns.follow(viewer, turn_id, after)) as batches:
+        async with aclosing(context.services.turns.follow(viewer, turn, after, context.tenure)) as batches:
             async for batch in batches:
                 for event in batch:
                     after = context.cursor = event.seq

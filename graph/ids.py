@@ -29,7 +29,7 @@ def decode_id(field: str, global_id: str) -> tuple[str, tuple[int, ...]]:
     except (binascii.Error, ValueError):
         text = ""
     shape = _SHAPE.fullmatch(text)
-    if shape is not None:
+    if shape is not None and base64.b64encode(text.encode()).decode() == global_id:  # a thing has one id
         kind, *key = (group for group in shape.groups() if group is not None)
         return kind, tuple(int(number) for number in key)
     raise BadUserInput(fields={field: "is not an id of this API"})

@@ -15,8 +15,8 @@ from graph.outlines import CEILING, Outline
 from settings import Settings
 
 MAX_CHARACTERS = 65_536
-"""Of one document. The longest message, every character escaped, fits in it."""
-MAX_LINES = 10_000
+"""Of one document, and of the variables beside it. The longest message, every character escaped, fits in it."""
+MAX_LINES = 5_000
 """Of one document. Each error counts them, to tell where it is."""
 MAX_DEFINITIONS = 100
 """Operations and fragments of one document: some checks of the validation look at each of these for each of those."""
@@ -26,6 +26,9 @@ MAX_VALUES = 200
 """In one argument: each error in it prints all of it."""
 MAX_VARIABLES = 2_000
 """That fragments read, times the operations of the document: the validation compares as many types."""
+
+MAX_GIVEN_VALUES = 1_000
+"""In all variables that a request gives. Each that does not fit its type costs some 50 µs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,14 @@ class Limits:
         """The limit, what it counts, its bound and what was counted."""
         counts = outline.counts[index]
         definitions = len(outline.operations) + len(outline.fragments)
+        given, characters = size_of(variables)
         for limit, counted_things, bound, counted in (
             ("definitions", "operations and fragments in its document", MAX_DEFINITIONS, definitions),
             ("selections", "selections in its document", MAX_SELECTIONS, outline.visited),
             ("values", "values in one argument", MAX_VALUES, outline.values),
             ("variables", "variables in fragments, for each of its operations", MAX_VARIABLES, outline.variables),
+            ("variableValues", "values in its variables", MAX_GIVEN_VALUES, given),
+            ("variableCharacters", "characters in its variables", MAX_CHARACTERS, characters),
             ("depth", "fields one in another", self.depth, counts.depth),
             ("aliases", "aliases", self.aliases, counts.aliases),
             ("rootFields", "root fields", self.root_fields, counts.root_fields),
@@ -87,6 +93,22 @@ def too_long(text: str) -> GraphQLError | None:
         return _refusal("characters", "characters in its document", MAX_CHARACTERS, len(text))
     lines = 1 + text.count("\n") + text.count("\r")
     return _refusal("lines", "lines in its document", MAX_LINES, lines) if lines > MAX_LINES else None
+
+
+def size_of(given: Mapping[str, Any]) -> tuple[int, int]:
+    """Of variables: how many values they are, with all that their lists and objects hold, and the characters of their
+    texts and names. Counting ends above MAX_GIVEN_VALUES."""
+    waiting: list[Any] = [given]
+    values = characters = 0
+    while waiting and values <= MAX_GIVEN_VALUES:
+        held = waiting.pop()
+        if isinstance(held, str):
+            characters += len(held)
+        elif isinstance(held, dict | list):
+            values += len(held)
+            waiting += held.values() if isinstance(held, dict) else held
+            characters += sum(map(len, held)) if isinstance(held, dict) else 0
+    return values, characters
 
 
 def _refusal(limit: str, things: str, bound: int, counted: int, node: Node | None = None) -> GraphQLError:

@@ -6,6 +6,7 @@ from datetime import datetime
 import strawberry
 
 from domain import model
+from domain.errors import NotFound
 from domain.model import Rating, Role
 from domain.pages import Edge, Page, PageRequest
 from graph.context import Info
@@ -61,19 +62,22 @@ class Message(Node):
 
     @strawberry.field(description="The turn that it belongs to.")
     async def turn(self, info: Info) -> Turn:
-        return Turn.of(await info.context.turn(self.turn_id))
+        turn = await info.context.load.turn(self.turn_id)
+        if turn is None:
+            raise NotFound("There is no such turn.")
+        return Turn.of(turn)
 
     @strawberry.field(description="What an answer was written from, in citation order. A question has none.")
     async def sources(self, info: Info) -> list[Source]:
         known = self.known_sources
-        return sources_of(known if known is not None else await info.context.sources(self.message_id))
+        return sources_of(known if known is not None else await info.context.load.sources(self.message_id))
 
     @strawberry.field(
         description="All that was answered to the same question, oldest first; the last is the one that the session "
         "shows. A message that was never written anew is its only version."
     )
     async def versions(self, info: Info) -> "list[Message]":
-        return [Message.of(version) for version in await info.context.versions(self.message_id)]
+        return [Message.of(version) for version in await info.context.load.versions(self.message_id)]
 
     @classmethod
     def of(cls, message: model.Message, complete: bool = False) -> "Message":
@@ -114,12 +118,6 @@ class MessageConnection:
         return cls(edges=[MessageEdge.of(edge) for edge in page.edges], page_info=PageInfo.of(page))
 
 
-async def message_page(info: Info, chat_id: int, page: PageRequest) -> MessageConnection:
-    """A page of one chat's messages. Raises NotFound."""
-    viewer = await info.context.viewer()
-    return MessageConnection.of(await info.context.services.chats.messages(viewer, chat_id, page))
-
-
 @strawberry.type
 class MessageQuery:
     @strawberry.field(
@@ -136,7 +134,8 @@ class MessageQuery:
         before: str | None = strawberry.UNSET,
     ) -> MessageConnection:
         page = PageRequest.of(given(first), given(after), given(last), given(before))
-        return await message_page(info, key_of(CHAT_SESSION, "sessionId", session_id), page)
+        chat_id = key_of(CHAT_SESSION, "sessionId", session_id)
+        return MessageConnection.of(await info.context.load.messages(chat_id, page))
 
     @strawberry.field(description="What one answer was written from, in citation order.")
     async def sources(self, info: Info, message_id: strawberry.ID) -> list[Source]:

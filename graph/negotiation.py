@@ -5,6 +5,15 @@ from collections.abc import Sequence
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
+TEXT = "text/plain"
+MULTIPART = "multipart/mixed;subscriptionspec=1.0"
+
+DIALECTS = frozenset({"deferspec", "incrementalspec", "subscriptionspec"})
+"""Parameters that make another form of a media type. Others, such as `charset` and `boundary`, are the server's to
+say."""
+
+Range = tuple[str, frozenset[str], float]
+"""A media type, the parameters that count, and the quality."""
 
 
 def choose(accept: str | None, offers: Sequence[str]) -> str | None:
@@ -22,27 +31,36 @@ def choose(accept: str | None, offers: Sequence[str]) -> str | None:
     return min(scored)[3] if scored else None
 
 
-def _ranges(accept: str) -> list[tuple[str, float]]:
+def _ranges(accept: str) -> list[Range]:
     found = []
     for part in accept.split(","):
         media, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        quality = 1.0
+        quality, counted = 1.0, set()
         for parameter in parameters:
-            if parameter.startswith("q="):
+            name, _, value = parameter.partition("=")
+            if name == "q":
                 try:
-                    quality = float(parameter[2:])
+                    quality = float(value)
                 except ValueError:
                     quality = 0.0
+            elif name in DIALECTS:
+                counted.add(name + "=" + value.strip('"'))
         if "/" in media:
-            found.append((media, quality))
+            found.append((media, frozenset(counted), quality))
     return found
 
 
-def _rank(offer: str, ranges: list[tuple[str, float]]) -> tuple[float, int] | None:
+def _rank(offer: str, ranges: list[Range]) -> tuple[float, int] | None:
     """Quality and position of the most specific range that covers `offer`; None when it is refused."""
-    family = offer.split("/")[0] + "/*"
-    for wanted in (offer, family, "*/*"):
-        for position, (media, quality) in enumerate(ranges):
-            if media == wanted:
-                return (quality, position) if quality > 0 else None
+    media_type, *parameters = offer.split(";")
+    family = media_type.split("/")[0] + "/*"
+    for wanted in (media_type, family, "*/*"):
+        covering = [
+            (-len(counted), position, quality)
+            for position, (media, counted, quality) in enumerate(ranges)
+            if media == wanted and counted.issubset(parameters)
+        ]
+        if covering:
+            _, position, quality = min(covering)
+            return (quality, position) if quality > 0 else None
     return None

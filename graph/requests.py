@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
+from graphql import GraphQLError
 from starlette.requests import Request
 
 from domain.errors import BadUserInput, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
@@ -20,24 +21,33 @@ from graph.negotiation import JSON
 
 IDENTITY = "identity"
 """The content coding that is none."""
+SHA256 = "sha256:"
+"""What the id of a document begins with when it is the hash of its text."""
+DOCUMENT_ID = re.compile(r"[A-Za-z0-9._~-]+(:[A-Za-z0-9._~:-]+)?")
+"""After the appendix on persisted documents."""
 LAST_EVENT_ID = re.compile(r"[0-9]{0,9}")
 """Its number fits GraphQL's Int, as every `seq` does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One request's document, which of its operations is meant, and the variables for it."""
+    """One request's document, which of its operations is meant, and the variables for it. `query` is "" where only a
+    `document_id` stands for the text; `automatic` says that this is a hash in the way of automatic persisted queries.
+    `refusal` is why it may not run, where that is known before its document is read."""
 
     query: str
     name: str | None = None
     variables: dict[str, Any] | None = None
     extensions: dict[str, Any] | None = None
+    document_id: str | None = None
+    automatic: bool = False
+    refusal: GraphQLError | None = None
 
 
 async def read_operation(request: Request, max_bytes: int) -> Operation:
     """Raises MethodNotAllowed, UnsupportedMediaType, PayloadTooLarge or BadUserInput."""
     if request.method == "GET":
-        return _from_parameters(_parameters(request.scope["query_string"]))
+        return _from_parameters(parameters_of(request))
     if request.method != "POST":
         raise MethodNotAllowed("GraphQL is asked with GET or POST.")
     _check_content_type(_all(request, "content-type"))
@@ -54,9 +64,7 @@ def operation_of(members: Mapping[str, Any]) -> Operation:
     """From the members of a request's JSON object. Raises BadUserInput."""
     query, name = members.get("query"), members.get("operationName")
     variables, extensions = members.get("variables"), members.get("extensions")
-    if query is None or query == "":
-        raise BadUserInput("`query` is missing.")
-    if not isinstance(query, str):
+    if not isinstance(query, str | None):
         raise BadUserInput("`query` must be a string.")
     if not isinstance(name, str | None):
         raise BadUserInput("`operationName` must be a string or null.")
@@ -64,8 +72,30 @@ def operation_of(members: Mapping[str, Any]) -> Operation:
         raise BadUserInput("`variables` must be an object or null.")
     if not isinstance(extensions, dict | None):
         raise BadUserInput("`extensions` must be an object or null.")
+    document_id, digest = _document_id(members), _digest(extensions or {})
+    if not (query or document_id or digest):
+        raise BadUserInput("`query` is missing.")
+    if document_id and digest and document_id.removeprefix(SHA256) != digest:
+        raise BadUserInput("`documentId` and `extensions.persistedQuery` name different documents.")
     check_text([query, name, variables, extensions])
-    return Operation(query, name or None, variables, extensions)
+    return Operation(query or "", name or None, variables, extensions, document_id or digest, digest is not None)
+
+
+def _document_id(members: Mapping[str, Any]) -> str | None:
+    given = members.get("documentId")
+    if given is None or (isinstance(given, str) and DOCUMENT_ID.fullmatch(given)):
+        return given
+    raise BadUserInput("`documentId` must be the id of a document, such as `sha256:` and a hash.")
+
+
+def _digest(extensions: Mapping[str, Any]) -> str | None:
+    given = extensions.get("persistedQuery")
+    if given is None:
+        return None
+    digest = given.get("sha256Hash") if isinstance(given, dict) and given.get("version") == 1 else None
+    if isinstance(digest, str) and digest:
+        return digest
+    raise BadUserInput("`extensions.persistedQuery` must be an object with `version` 1 and a `sha256Hash`.")
 
 
 def decode_json(data: bytes | str) -> Any:
@@ -106,8 +136,10 @@ def last_event_id(request: Request) -> int | None:
     return int(value) if value else None
 
 
-def _parameters(query: bytes) -> dict[str, str]:
-    """Of an address, which uvicorn bounds at 64 KiB. Starlette's own reading puts U+FFFD for what is not UTF-8."""
+def parameters_of(request: Request) -> dict[str, str]:
+    """Of its address, which uvicorn bounds at 64 KiB. Starlette's own reading puts U+FFFD for what is not UTF-8. Raises
+    BadUserInput."""
+    query: bytes = request.scope["query_string"]
     try:
         return dict(parse_qsl(query.decode(), keep_blank_values=True, errors="strict"))
     except UnicodeDecodeError as error:

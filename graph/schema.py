@@ -11,7 +11,6 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 from strawberry.types.execution import PreExecutionError
 
-from domain.errors import NotFound
 from graph.accounts import AccountMutation, AccountQuery, User
 from graph.agents import AgentQuery
 from graph.chats import ChatMutation, ChatQuery, ChatSession
@@ -30,10 +29,7 @@ from graph.turns import Turn, TurnMutation
 class Query(AgentQuery, MessageQuery, ChatQuery, AccountQuery):
     @strawberry.field(description="Anything of the viewer's by its id; null when there is nothing with that id.")
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:
-        try:
-            return await _find(info, id)
-        except NotFound:
-            return None
+        return await _find(info, id)
 
 
 @strawberry.type
@@ -93,24 +89,21 @@ def schema_text() -> str:
     return create_schema().as_str() + "\n"
 
 
-async def _find(info: Info, global_id: str) -> Node:
-    """Raises BadUserInput or NotFound."""
-    context, services = info.context, info.context.services
+async def _find(info: Info, global_id: str) -> Node | None:
+    """Raises BadUserInput for what is no id."""
+    context, load = info.context, info.context.load
     viewer = await context.viewer()
     kind, key = decode_id("id", global_id)
     if kind == USER and key[0] == viewer.user_id:
-        return User.of(await services.accounts.me(viewer))
-    if kind == CHAT_SESSION:
-        return ChatSession.of(await services.chats.get(viewer, key[0]))
-    if kind == TURN:
-        return Turn.of(await services.turns.get(viewer, key[0]))
-    if kind == MESSAGE:
-        found = (await services.chats.message_batch(viewer, key)).get(key[0])
-        if found is not None:
-            return Message.of(found)
+        return User.of(await context.services.accounts.me(viewer))
+    if kind == CHAT_SESSION and (chat := await load.chat(key[0])) is not None:
+        return ChatSession.of(chat)
+    if kind == TURN and (turn := await load.turn(key[0])) is not None:
+        return Turn.of(turn)
+    if kind == MESSAGE and (message := await load.message(key[0])) is not None:
+        return Message.of(message)
     if kind == SOURCE:
-        message_id, ordinal = key
-        for source in await services.chats.sources(viewer, message_id):
-            if source.ordinal == ordinal:
+        for source in await load.sources(key[0]):
+            if source.ordinal == key[1]:
                 return Source.of(source)
-    raise NotFound
+    return None

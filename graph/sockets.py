@@ -7,7 +7,7 @@ authenticated just now.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import ExitStack, aclosing, suppress
 from typing import Any, Protocol, cast
 
@@ -24,13 +24,16 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 from strawberry.types import ExecutionResult
 
-from domain.errors import BadUserInput, DeskError, RateLimited, ServiceUnavailable, Unauthenticated
-from graph.answers import answer_of, is_request_error
+from domain.errors import BadUserInput, DeskError, Forbidden, RateLimited, ServiceUnavailable, Unauthenticated
+from graph.answers import answer_of, encode, is_request_error
 from graph.context import DeskContext
-from graph.errors import tell, tell_desk_error
+from graph.errors import tell
+from graph.persisted import PersistedDocuments
 from graph.requests import decode_json, operation_of
 
-BAD_REQUEST, FORBIDDEN, TOO_LARGE, RESTART, TRY_AGAIN_LATER = 4400, 4403, 1009, 1012, 1013
+FORBIDDEN, TOO_LARGE, RESTART, TRY_AGAIN_LATER = 4403, 1009, 1012, 1013
+MAX_MESSAGE_BYTES = 65_536
+"""Of one message, whether it comes in one frame or in many."""
 REASON_LENGTH = 120
 """Bytes of a close frame's reason, which RFC 6455 bounds at 123."""
 FAREWELL = 0.25
@@ -38,10 +41,10 @@ FAREWELL = 0.25
 TOKEN_NAMES = ("authorization", "Authorization", "token", "accessToken", "access_token")
 
 
-class _Limited(Protocol):
-    """What `Socket` needs to know of its view."""
+class _Asked(Protocol):
+    """What is needed of the view here."""
 
-    max_request_bytes: int
+    persisted: PersistedDocuments
 
 
 class Socket(ASGIWebSocketAdapter):
@@ -49,14 +52,13 @@ class Socket(ASGIWebSocketAdapter):
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
         """Raises NonTextMessageReceived or NonJsonMessageReceived, which the handler answers with 4400."""
-        max_bytes = cast("_Limited", self.view).max_request_bytes
         with suppress(WebSocketDisconnect):
             while self.ws.application_state is not WebSocketState.DISCONNECTED:
                 try:
                     text = await self.ws.receive_text()
                 except KeyError as error:
                     raise NonTextMessageReceived from error
-                if len(text.encode(errors="surrogatepass")) > max_bytes:
+                if len(text.encode(errors="surrogatepass")) > MAX_MESSAGE_BYTES:
                     await self.close(TOO_LARGE, "Message too large")
                     return
                 try:
@@ -71,7 +73,8 @@ class Socket(ASGIWebSocketAdapter):
 
     async def close(self, code: int, reason: str) -> None:
         if self.ws.application_state is not WebSocketState.DISCONNECTED:
-            await super().close(code, reason.encode()[:REASON_LENGTH].decode(errors="ignore"))
+            with suppress(WebSocketDisconnect):  # it has gone meanwhile
+                await super().close(code, reason.encode()[:REASON_LENGTH].decode(errors="ignore"))
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
@@ -100,36 +103,40 @@ class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
         await super().handle_message(message)
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
+        if self.connection_init_timeout_task is not None and not self.connection_timed_out:
+            self.connection_init_timeout_task.cancel()  # it is here; finding out who sent it may take its time
         payload = message.get("payload") or {}
         token = token_in(payload)
         if not self.connection_init_received and (token is not None or self.context.token is not None):
             self.context.token = self.context.token if token is None else token
-            try:
-                viewer = await self.context.viewer()
-            except Unauthenticated:
-                await self.websocket.close(FORBIDDEN, "Forbidden")
+            if not await self._allows(self._sign_in()):
                 return
-            except DeskError as error:
-                await self.websocket.close(TRY_AGAIN_LATER, error.code)
-                return
-            self._login.enter_context(self.context.services.streams.watch(viewer, self._ended))
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
 
     async def handle_ping(self, message: PingMessage) -> None:
         payload = message.get("payload")
+        token = token_in(payload or {})
+        if token is not None and not await self._allows(self.context.renew(token)):
+            return
         await self.send_message({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         limit = self.max_subscriptions_per_connection
-        if self.connection_acknowledged and limit is not None and len(self.operations) >= limit:
-            await self._refuse(message["id"], RateLimited(1))
-            return
         if self.connection_acknowledged and message["id"] not in self.operations:
+            if limit is not None and len(self.operations) >= limit:
+                await self._refuse(message["id"], RateLimited(1))
+                return
             try:
-                operation_of(message["payload"])
+                asked = operation_of(message["payload"])
             except BadUserInput as error:
                 await self._refuse(message["id"], error)
                 return
+            asked = cast("_Asked", self.view).persisted.resolve(asked, self.context.address)
+            if asked.refusal is not None:
+                await self._refuse(message["id"], asked.refusal)
+                return
+            payload = cast("Any", {**message["payload"], "query": asked.query})
+            message = {"id": message["id"], "type": "subscribe", "payload": payload}
         await super().handle_subscribe(message)
 
     async def run_operation(self, operation: Operation[DeskContext, None]) -> None:
@@ -152,8 +159,32 @@ class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
             with suppress(WebSocketDisconnected):
                 await operation.send_operation_message(_message(operation.id, "error", [told]))
 
-    async def _refuse(self, operation_id: str, error: DeskError) -> None:
-        told = tell_desk_error(error, self.context.request_id)
+    async def cleanup_operation(self, operation_id: str) -> None:
+        """Nothing of it is sent any more, whatever it is about to send."""
+        if operation_id in self.operations:
+            self.operations[operation_id].completed = True
+        await super().cleanup_operation(operation_id)
+
+    async def _sign_in(self) -> None:
+        viewer = await self.context.viewer()
+        self.context.tenure = self._login.enter_context(self.context.services.streams.tenure(viewer))
+        self._login.enter_context(self.context.tenure.watch(self._ended))
+
+    async def _allows(self, proof: Awaitable[None]) -> bool:
+        """Whether the client has shown who it is. It is closed when not."""
+        try:
+            await proof
+        except (Unauthenticated, Forbidden):
+            await self.websocket.close(FORBIDDEN, "Forbidden")
+        except DeskError as error:
+            await self.websocket.close(TRY_AGAIN_LATER, error.code)
+        else:
+            return True
+        return False
+
+    async def _refuse(self, operation_id: str, error: DeskError | GraphQLError) -> None:
+        refusal = error if isinstance(error, GraphQLError) else GraphQLError(error.message, original_error=error)
+        told = tell(refusal, self.context.request_id)
         await self.send_message(_message(operation_id, "error", [told]))
 
     def _ended(self, error: DeskError) -> None:
@@ -217,17 +248,37 @@ def _misshapen(message: object) -> str | None:
         return "A message must be an object"
     kind, payload = message.get("type"), message.get("payload")
     if kind in ("connection_init", "ping", "pong"):
-        return None if isinstance(payload, dict | None) else f"The payload of {kind} must be an object"
+        if not isinstance(payload, dict | None):
+            return f"The payload of {kind} must be an object"
+        return None if kind != "ping" or _can_be_told(payload) else "The payload of ping cannot be sent back"
     if kind not in ("subscribe", "complete"):
         return "Unknown message type"
     if not isinstance(message.get("id"), str) or not message["id"]:
         return f"The id of {kind} must be a non-empty string"
+    if not _can_be_told(message["id"]):
+        return f"The id of {kind} must be text"
     if kind == "subscribe":
         if not isinstance(payload, dict):
             return "The payload of subscribe must be an object"
-        if not isinstance(payload.get("query"), str):
-            return "The query of subscribe must be a string"
-        for name, kinds in (("operationName", str), ("variables", dict), ("extensions", dict)):
+        for name, kinds in (("documentId", str), ("operationName", str), ("variables", dict), ("extensions", dict)):
             if not isinstance(payload.get(name), kinds | None):
                 return f"The {name} of subscribe must be {'a string' if kinds is str else 'an object'} or null"
+        if not isinstance(payload.get("query"), str) and not (
+            payload.get("query") is None and _names_document(payload)
+        ):
+            return "The query of subscribe must be a string"
     return None
+
+
+def _can_be_told(value: object) -> bool:
+    """Half a character, or deep nesting, can come as JSON and cannot be sent as such."""
+    try:
+        encode(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _names_document(payload: Mapping[str, Any]) -> bool:
+    """Whether something stands for the text of the operation."""
+    return payload.get("documentId") is not None or "persistedQuery" in (payload.get("extensions") or {})

@@ -6,53 +6,52 @@ accepts `application/graphql-response+json` gets 400 for a request that could no
 where one was asked for. WebSockets are Strawberry's view, with `graph.sockets`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from http import HTTPStatus
 from json import JSONDecodeError
-from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLError, OperationType
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import GraphQL
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.types import ExecutionResult
-from strawberry.types.execution import PreExecutionError
-from strawberry.types.graphql import OperationType as StrawberryOperationType
 
-from domain.errors import BadUserInput, DeskError, Internal, MethodNotAllowed, NotAcceptable, UnsupportedMediaType
+from domain.errors import BadUserInput, DeskError, Internal, NotAcceptable, RateLimited
 from domain.services import Services
-from graph.answers import answer_of, encode, is_request_error
+from graph.answers import encode
 from graph.context import DeskContext, new_request_id
-from graph.errors import STATUS, tell, tell_desk_error
+from graph.errors import tell
 from graph.limits import Limits
-from graph.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, choose
-from graph.requests import IDENTITY, Operation, accept_of, decode_json, last_event_id, read_operation
+from graph.multipart import MultipartStream
+from graph.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, MULTIPART, choose
+from graph.operations import Operations
+from graph.persisted import PersistedDocuments
+from graph.playground import Playground
+from graph.requests import accept_of, decode_json, last_event_id
+from graph.reservations import Reservations
+from graph.responses import problem, result_response
 from graph.schema import create_schema
+from graph.single_connection import METHODS, SingleConnection
 from graph.sockets import Socket, SocketHandler, bearer
-from graph.sse import EventStream, Results
+from graph.sse import EventStream
+from graph.streams import ResultStream
 from settings import Settings
 
-if TYPE_CHECKING:
-    from strawberry.http.types import HTTPMethod
-
 PATH = "/graphql"
+STREAMS: Mapping[str, type[ResultStream]] = {EVENT_STREAM: EventStream, MULTIPART: MultipartStream}
 MAX_HEARTBEAT = 15.0
 """Seconds of silence that proxies commonly bear."""
-INIT_TIMEOUT = timedelta(seconds=10)
-MAX_OPERATIONS = 100
-"""That one socket may run at a time."""
 
 
 def create_graphql(services: Callable[[], Services], settings: Settings) -> Router:
     """The face's routes. `services` is asked at each request, since they exist only while the server runs."""
     view = GraphQLView(services, settings)
-    return Router([Route(PATH, view, methods=None), WebSocketRoute(PATH, view)])
+    return Router([Route(PATH, view, methods=None), WebSocketRoute(PATH, view), *view.playground.routes])
 
 
 class GraphQLView(GraphQL[DeskContext, None]):
@@ -67,22 +66,37 @@ class GraphQLView(GraphQL[DeskContext, None]):
             schema,
             graphql_ide=None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
-            connection_init_wait_timeout=INIT_TIMEOUT,
-            max_subscriptions_per_connection=MAX_OPERATIONS,
+            connection_init_wait_timeout=timedelta(seconds=settings.socket_init_seconds),
+            max_subscriptions_per_connection=settings.max_operations_per_socket,
             allowed_origins=settings.cors_origins,
         )
         self.max_request_bytes = settings.max_request_bytes
         self._services = services
-        self._documents = schema.documents
+        self.playground = Playground(settings)
+        self.persisted = PersistedDocuments(schema._schema, schema.documents, settings)
         self._heartbeat = min(settings.sse_heartbeat_seconds, MAX_HEARTBEAT)
+        self._operations = Operations(schema, self.persisted, settings.max_request_bytes)
+        reservations = Reservations(settings.sse_reservation_seconds) if settings.reserves_streams else None
+        self._single_connection = SingleConnection(self._operations, reservations, self._heartbeat)
+        self._methods = ", ".join(("GET", "POST", *(METHODS if reservations else ())))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await super().__call__(scope, receive, send)
+            await self._serve_socket(scope, receive, send)
             return
         request = Request(scope, receive)
         response = await self._respond(request)
         await response(scope, receive, send)
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Whoever has too many open already gets a 429 for the handshake."""
+        socket = WebSocket(scope, receive, send)
+        with suppress(WebSocketDisconnect):  # before it was let in
+            try:
+                with self._services().streams.places.socket(_address(socket)):
+                    await super().__call__(scope, receive, send)
+            except RateLimited as error:
+                await socket.send_denial_response(problem(error, new_request_id(), JSON, self._methods))
 
     # ------------------------------------------------------------ what Strawberry's WebSocket side asks for
 
@@ -103,86 +117,48 @@ class GraphQLView(GraphQL[DeskContext, None]):
     async def _respond(self, request: Request) -> Response:
         request_id, accept = new_request_id(), accept_of(request)
         try:
+            if self.playground.is_asked(request, accept):
+                return await self.playground.page()
             context = self._context(request, request_id)
-            operation = await read_operation(request, self.max_request_bytes)
-            kind = self._documents.operation_type(operation.query, operation.name)
-            if kind is OperationType.MUTATION and request.method == "GET":
-                raise MethodNotAllowed("Mutations are sent with POST.")
-            form = _form(accept, kind)
-            if form == EVENT_STREAM:
-                context.last_event_id = last_event_id(request)
-                return EventStream(await self._stream(operation, request, context), context, self._heartbeat)
-            return _json(await self._execute(operation, request, context), context, form)
+            if self._single_connection.concerns(request):
+                return await self._single_connection.respond(request, accept, context)
+            operation = await self._operations.read(request, context)
+            form = _form(accept, self._operations.kind(operation))
+            if form in STREAMS:
+                await context.require_stream()
+                if form == EVENT_STREAM:
+                    context.last_event_id = last_event_id(request)
+                results = await self._operations.stream(operation, request.method, context)
+                return STREAMS[form](results, context, self._heartbeat)
+            return result_response(await self._operations.execute(operation, request.method, context), context, form)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
         except DeskError as error:
-            return _problem(error, request_id, accept)
+            return problem(error, request_id, accept, self._methods)
         except Exception as error:
             tell(GraphQLError("failed", original_error=error), request_id)
-            return _problem(Internal(), request_id, accept)
+            return problem(Internal(), request_id, accept, self._methods)
 
     def _context(self, request: Request | WebSocket, request_id: str) -> DeskContext:
         header = request.headers.get("authorization")
         token = None if header is None else bearer(header)
-        return DeskContext(self._services(), token, request.client.host if request.client else "", request_id)
+        return DeskContext(self._services(), token, _address(request), request_id)
 
-    async def _execute(self, operation: Operation, request: Request, context: DeskContext) -> ExecutionResult:
-        try:
-            return await self.schema.execute(
-                operation.query,
-                variable_values=operation.variables,
-                context_value=context,
-                operation_name=operation.name,
-                allowed_operation_types=StrawberryOperationType.from_http(cast("HTTPMethod", request.method))
-                - {StrawberryOperationType.SUBSCRIPTION},
-            )
-        except CannotGetOperationTypeError as error:
-            return PreExecutionError(None, [GraphQLError(error.as_http_error_reason(), original_error=error)])
-        except InvalidOperationTypeError as error:
-            raise MethodNotAllowed(error.as_http_error_reason(request.method)) from error
 
-    async def _stream(self, operation: Operation, request: Request, context: DeskContext) -> Results:
-        results = await self.schema.stream(
-            operation.query,
-            variable_values=operation.variables,
-            context_value=context,
-            operation_name=operation.name,
-            allowed_operation_types=StrawberryOperationType.from_http(cast("HTTPMethod", request.method)),
-        )
-        return cast("Results", results)
+def _address(connection: HTTPConnection) -> str:
+    """The client's. Behind a proxy it is the server's business to know it (uvicorn's proxy headers)."""
+    return connection.client.host if connection.client else ""
 
 
 def _form(accept: str, kind: OperationType | None) -> str:
     """The media type to answer in. Clients such as urql name `text/event-stream` with every request, so only what
     needs a stream gets one, and whoever takes nothing else. Raises NotAcceptable."""
     if kind is OperationType.SUBSCRIPTION:
-        form = choose(accept, (EVENT_STREAM,))
-        why = f"A subscription is answered as {EVENT_STREAM}, or over a WebSocket."
+        form = choose(accept, tuple(STREAMS))
+        why = f"A subscription is answered as {EVENT_STREAM} or {MULTIPART}, or over a WebSocket."
     else:
-        form = choose(accept, (JSON, GRAPHQL_JSON)) or choose(accept, (EVENT_STREAM,))
-        why = f"Answers are {JSON}, {GRAPHQL_JSON} or {EVENT_STREAM}."
+        form = choose(accept, (JSON, GRAPHQL_JSON)) or choose(accept, tuple(STREAMS))
+        why = f"Answers are {JSON}, {GRAPHQL_JSON}, {EVENT_STREAM} or {MULTIPART}."
     if form is None:
         raise NotAcceptable(why)
     return form
-
-
-def _json(result: ExecutionResult, context: DeskContext, form: str) -> Response:
-    refused = is_request_error(result) and form == GRAPHQL_JSON
-    return _response(answer_of(result, context), HTTPStatus.BAD_REQUEST if refused else HTTPStatus.OK, form)
-
-
-def _problem(error: DeskError, request_id: str, accept: str) -> Response:
-    """A request that could not be taken, told in the form of a GraphQL answer."""
-    form = choose(accept, (JSON, GRAPHQL_JSON)) or JSON
-    response = _response({"errors": [tell_desk_error(error, request_id)]}, STATUS[error.code], form)
-    if isinstance(error, MethodNotAllowed):
-        response.headers["Allow"] = "GET, POST"
-    elif isinstance(error, UnsupportedMediaType):
-        response.headers["Accept-Post"] = JSON
-        response.headers["Accept-Encoding"] = IDENTITY
-    return response
-
-
-def _response(answer: dict[str, Any], status: int, form: str) -> Response:
-    headers = {"Vary": "Accept", "Cache-Control": "no-store"}
-    return Response(encode(answer), status, headers, media_type=f"{form}; charset=utf-8")

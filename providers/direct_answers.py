@@ -9,7 +9,7 @@ the library's own code. tests/providers/test_direct_answers.py holds the results
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, cast
@@ -22,9 +22,11 @@ from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, BaseMessageChunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai.chat_models.base import BaseChatOpenAI
-from openai.types.chat import ChatCompletionChunk
+from openai import RequestOptions
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from providers.event_stream import EventReader, EventTooLongError
+from providers.response_body import reads_of
 from providers.whole_answers import AnswerCutShortError, WholeAzureChatOpenAI, WholeChatOpenAI
 
 Sink = Callable[[str], None]
@@ -35,6 +37,21 @@ LONGEST = 33_554_432
 turn's; this one is for what is no text."""
 DRAIN = 0.25
 """Seconds to wait for a response's end behind its last event, without which its connection cannot be used again."""
+BEARER: RequestOptions = {"security": {"bearer_auth": True}}  # as `create` has it
+_SETTINGS = frozenset(
+    {
+        "frequency_penalty",
+        "max_completion_tokens",
+        "max_tokens",
+        "model",
+        "presence_penalty",
+        "seed",
+        "stream",
+        "temperature",
+    }
+    | {"top_p", "user"}
+)
+"""Members of a request that are sent as they are."""
 _PLAIN = frozenset({"content", "role", "refusal"})
 """Members of a delta that hold plain text, or what LangChain leaves out."""
 
@@ -82,17 +99,33 @@ class DirectAnswers(BaseChatOpenAI):
         if self._should_stream_usage(**kwargs):
             kwargs["stream_options"] = {"include_usage": True}
         payload = self._get_request_payload(messages, stop=stop, **kwargs)
-        stream = await self.async_client.create(**payload)
+        stream = await self._ask(payload)
         answer = _Answer(self, sinking.sink, stream.response.request)
         # A generator, which must be closed when it is left early, before the response is.
-        whole = cast(AsyncGenerator[bytes, None], stream.response.aiter_bytes())
-        async with stream, aclosing(whole) as reads:
+        async with stream, aclosing(reads_of(stream.response)) as reads:
             async for read in reads:
                 answer.read(read)
                 if answer.done:
                     await _drain(reads)
                     break
         return answer.result()
+
+    async def _ask(self, payload: dict[str, Any]) -> openai.AsyncStream[ChatCompletionChunk]:
+        """`create` looks through every part of a request for what JSON has to be told otherwise, which takes longer
+        than sending it. Where there is nothing of the kind, it is sent as it is."""
+        if not _goes_as_it_is(payload):
+            return cast(openai.AsyncStream[ChatCompletionChunk], await self.async_client.create(**payload))
+        return cast(
+            openai.AsyncStream[ChatCompletionChunk],
+            await self.root_async_client.post(
+                "/chat/completions",
+                cast_to=ChatCompletion,
+                body=payload,
+                options=BEARER,
+                stream=True,
+                stream_cls=openai.AsyncStream[ChatCompletionChunk],
+            ),
+        )
 
 
 class DirectChatOpenAI(DirectAnswers, WholeChatOpenAI):
@@ -159,7 +192,7 @@ class _Answer:
             raise openai.APIError(why, self._request, body=error)
         self._keep_plain()
         with _known_shape():
-            return self._keep(ChatCompletionChunk.construct(**chunk).model_dump(warnings=False))
+            return self._keep(chunk)
 
     def _keep_plain(self) -> None:
         if self._plain:
@@ -175,6 +208,20 @@ class _Answer:
         self._kind = type(generation.message)
         self._finished = self._finished or bool((generation.generation_info or {}).get("finish_reason"))
         return generation.text
+
+
+def _goes_as_it_is(payload: dict[str, Any]) -> bool:
+    """Whether a request is made of nothing but plain values and texts."""
+    return all(
+        (name in _SETTINGS and type(value) in (str, int, float, bool))
+        or (name == "stream_options" and value == {"include_usage": True})
+        or (name == "messages" and all(map(_is_text, value)))
+        for name, value in payload.items()
+    )
+
+
+def _is_text(message: Any) -> bool:
+    return message.keys() == {"role", "content"} and type(message["content"]) is str
 
 
 @contextmanager

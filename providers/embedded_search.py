@@ -1,26 +1,18 @@
 """The search engine of the embedded default: one SQLite index per agent, in this process.
 
-A passage's score is the share of the question that it covers: BM25 divided by the most that any passage could get,
-
-    coverage = Σ idf(t) · f / (f + K1 · (1 - B + B · length / mean length))  /  Σ idf(t),   t over the question's terms
-    idf(t)   = ln(1 + (N - n + 0.5) / (n + 0.5)),   of the N chunks, n have the term
-
-(Robertson and Zaragoza, The Probabilistic Relevance Framework, 2009; the idf is the variant that is never negative).
-A term that the knowledge base does not know has the greatest idf and nothing above the line. So a score lies in [0, 1),
-means the same in a large and in a small knowledge base, and is low where the question's words are foreign; plain BM25
-sums are none of that. With an embedder the score is w · coverage + (1 - w) · cosine, in (-1, 1); w is WORDS, or CODES
-for a question with a code in it, such as TG-R0502 or rate_limited, since embeddings cannot tell one code from another.
+A passage's score is its coverage of the question (providers/coverage.py), in [0, 1). With an embedder it is
+w · coverage + (1 - w) · cosine, in (-1, 1); w is WORDS, or CODES for a question with a code in it, such as TG-R0502 or
+rate_limited, since embeddings cannot tell one code from another.
 """
 
 import asyncio
-import math
 import re
 import sqlite3
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from heapq import nsmallest
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,19 +22,20 @@ from domain.chunking import chunk
 from domain.errors import SearchUnavailable
 from domain.knowledge import Chunk, Document, IndexReport, Passage, TermStatistics
 from domain.terms import content_terms, terms
+from providers.coverage import Indexes
 from providers.index_file import IndexFile, IndexReaders, NotIndexedError
+from providers.reads import Reads
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-K1, B = 1.5, 0.4
 WORDS, CODES = 0.3, 0.6
 """The weight of coverage beside the cosine. With WORDS, bench/retrieval.py is flat between 0.2 and 0.4."""
 MAX_TERMS = 200
 """How many different terms of a question are looked up."""
 QUESTIONS = 256
-"""How many questions' vectors are remembered."""
+"""How many questions' terms and vectors are remembered."""
 
 _CODE = re.compile(r"(?!\d+(?:st|nd|rd|th|s)$)(?=.*[^\W\d_])(?=.*[\d_]).+")
 """A term of letters together with digits or underscores, ordinals aside."""
@@ -77,9 +70,11 @@ class EmbeddedSearch:
         self._folder = folder
         self._embedder = embedder
         self._readers = IndexReaders()
+        self._indexes = Indexes()
         self._vectors: dict[str, _Vectors] = {}
         self._asking = Lock()
         self._asked = lru_cache(maxsize=QUESTIONS)(lambda question: embedder.embed([question])[0] if embedder else None)
+        self._reads = Reads()
 
     @property
     def name(self) -> str:
@@ -106,16 +101,17 @@ class EmbeddedSearch:
             stop.set()
 
     async def search(self, agent: str, question: str, limit: int) -> list[Passage]:
-        return await asyncio.to_thread(self._search, agent, question, limit)
+        return await self._reads.run(lambda: self._search(agent, question, limit))
 
     async def term_statistics(self, agent: str, terms: Sequence[str]) -> TermStatistics:
-        return await asyncio.to_thread(self._term_statistics, agent, terms)
+        return await self._reads.run(lambda: self._term_statistics(agent, terms))
 
     async def check(self) -> None:
         await asyncio.to_thread(self._check)
 
     async def close(self) -> None:
         self._vectors.clear()
+        self._indexes.clear()
         self._readers.close()
 
     def _path(self, agent: str) -> Path:
@@ -133,15 +129,12 @@ class EmbeddedSearch:
             for document_id in removed:
                 index.remove_document(document_id)
             fresh = {name for name, document in wanted.items() if known.get(name) != document.digest}
-            grown = False
             for done, document in enumerate(wanted.values(), 1):
                 if document.id in fresh:
                     index.remove_document(document.id)
                     index.add_document(document.id, document.digest, _with_terms(chunk(document)))
-                grown |= self._embed(index, document.id)
+                self._embed(index, document.id)
                 report(done)
-            if fresh or removed or grown:
-                index.renew()
             return IndexReport(
                 agent=agent,
                 added=len(fresh - known.keys()),
@@ -157,36 +150,35 @@ class EmbeddedSearch:
             index.drop_vectors()
             index.set_fact("embedder", self._embedder.name)
 
-    def _embed(self, index: IndexFile, document_id: str) -> bool:
+    def _embed(self, index: IndexFile, document_id: str) -> None:
         """Adds the vectors that a document's chunks lack."""
         if not self._embedder or not (chunks := index.without_vector(document_id)):
-            return False
+            return
         vectors = self._embedder.embed([f"{found.title}\n{found.text}".strip() for found in chunks.values()])
         index.add_vectors({number: row.astype("<f2").tobytes() for number, row in zip(chunks, vectors, strict=True)})
-        return True
 
     # ------------------------------------------------------------ searching
 
     def _search(self, agent: str, question: str, limit: int) -> list[Passage]:
-        asked = list(dict.fromkeys(content_terms(question) or terms(question)))[:MAX_TERMS]
+        asked = _terms_of(question)
         if not asked or limit < 1:
             return []
         with self._asking:  # a router asks every agent at once: the first embeds the question, the others wait for it
             vector = self._asked(question)
         with _available(agent), self._readers.reading(self._path(agent)) as index:
-            scores: dict[int, float] = _coverage(index, asked)
+            scores = self._indexes.coverage(index, asked)
             if vector is not None and (vectors := self._vectors_of(agent, index)):
                 weight = CODES if any(_CODE.fullmatch(term) for term in asked) else WORDS
                 scores = _mixed(scores, vectors.numbers, vectors.matrix @ vector, weight)
-            best = sorted(scores, key=lambda number: (-scores[number], number))[:limit]
-            chunks = index.chunks(best)
+            best = nsmallest(limit, scores, key=lambda number: (-scores[number], number))
+            chunks = self._indexes.chunks(index, best)
         return [Passage(chunks[number], scores[number]) for number in best]
 
     def _vectors_of(self, agent: str, index: IndexFile) -> _Vectors | None:
         """The index's vectors, or None unless this embedder has made one for every chunk."""
         import numpy as np
 
-        edition = index.fact("edition")
+        edition = index.edition
         kept = self._vectors.get(agent)
         if kept is None or kept.edition != edition:
             if self._embedder is None or index.fact("embedder") != self._embedder.name:
@@ -200,8 +192,7 @@ class EmbeddedSearch:
 
     def _term_statistics(self, agent: str, asked: Sequence[str]) -> TermStatistics:
         with _available(agent), self._readers.reading(self._path(agent)) as index:
-            found = index.frequencies(asked)
-            return TermStatistics(index.measure()[0], {term: found.get(term, 0) for term in asked})
+            return TermStatistics(*self._indexes.frequencies(index, asked))
 
     def _check(self) -> None:
         paths = sorted(self._folder.glob("*.sqlite3"))
@@ -210,6 +201,12 @@ class EmbeddedSearch:
         for path in paths:
             with _available(path.stem), self._readers.reading(path) as index:
                 index.frequencies(["ready"])
+
+
+@lru_cache(maxsize=QUESTIONS)
+def _terms_of(question: str) -> tuple[str, ...]:
+    """The different terms to look up: those that say what it is about, if any do."""
+    return tuple(dict.fromkeys(content_terms(question) or terms(question)))[:MAX_TERMS]
 
 
 @contextmanager
@@ -225,18 +222,6 @@ def _available(agent: str) -> Iterator[None]:
 def _with_terms(chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, list[str], list[str]]]:
     for found in chunks:
         yield found, terms(found.title), terms(found.text)
-
-
-def _coverage(index: IndexFile, asked: Sequence[str]) -> dict[int, float]:
-    """The coverage of every chunk that has one of the terms, by its number."""
-    total, mean = index.measure()
-    held = index.frequencies(asked)
-    weight = {term: math.log(1 + (total - (n := held.get(term, 0)) + 0.5) / (n + 0.5)) for term in asked}
-    most = sum(weight.values())
-    scores: defaultdict[int, float] = defaultdict(float)
-    for number, term, often, length in index.matches(asked):
-        scores[number] += weight[term] / most * often / (often + K1 * (1 - B + B * length / mean))
-    return scores
 
 
 def _mixed(coverage: dict[int, float], numbers: Sequence[int], cosines: Any, weight: float) -> dict[int, float]:

@@ -69,6 +69,7 @@ class IndexFile:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._renewed = False
 
     @classmethod
     @contextmanager
@@ -100,6 +101,7 @@ class IndexFile:
         for statement in _SCHEMA.split(";"):
             self._connection.execute(statement)
         self.set_fact("stamp", STAMP)
+        self._renew()
 
     # ------------------------------------------------------------ facts about the index
 
@@ -128,6 +130,7 @@ class IndexFile:
     # ------------------------------------------------------------ documents
 
     def remove_document(self, document_id: str) -> None:
+        self._renew()
         numbers = "(SELECT number FROM chunks WHERE document_id = ?)"
         for table, key in (("passages", "rowid"), ("vectors", "number"), ("chunks", "number")):
             self._connection.execute(f"DELETE FROM {table} WHERE {key} IN {numbers}", (document_id,))  # noqa: S608
@@ -135,6 +138,7 @@ class IndexFile:
 
     def add_document(self, document_id: str, digest: str, chunks: Iterable[tuple[Chunk, list[str], list[str]]]) -> None:
         """Takes the document's chunks, each with the terms of its title path and of its text."""
+        self._renew()
         self._connection.execute("INSERT INTO documents VALUES (?, ?)", (document_id, digest))
         for chunk, title, body in chunks:
             updated = chunk.updated.isoformat() if chunk.updated else None
@@ -147,9 +151,17 @@ class IndexFile:
             row = (number, " ".join(title), " ".join(body))
             self._connection.execute("INSERT INTO passages (rowid, title_terms, body_terms) VALUES (?, ?, ?)", row)
 
-    def renew(self) -> None:
-        """Marks the contents as other than before, for those who keep something computed from them."""
-        self.set_fact("edition", uuid4().hex)
+    @property
+    def edition(self) -> str | None:
+        """A name of the contents, which no others have, for those who keep something of them; None while nothing was
+        written."""
+        return self.fact("edition")
+
+    def _renew(self) -> None:
+        """Once in a transaction that changes anything."""
+        if not self._renewed:
+            self.set_fact("edition", uuid4().hex)
+            self._renewed = True
 
     # ------------------------------------------------------------ vectors
 
@@ -160,9 +172,11 @@ class IndexFile:
         return {row[0]: _chunk(row) for row in rows}
 
     def add_vectors(self, vectors: Mapping[int, bytes]) -> None:
+        self._renew()
         self._connection.executemany("INSERT INTO vectors VALUES (?, ?)", vectors.items())
 
     def drop_vectors(self) -> None:
+        self._renew()
         self._connection.execute("DELETE FROM vectors")
 
     def vectors(self) -> list[tuple[int, bytes]]:

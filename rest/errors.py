@@ -98,7 +98,7 @@ class ErrorResponse(Response):
         body = ErrorBody(
             error=ErrorInfo(code=code, message=message, retryable=retryable, request_id=request_id, details=details)
         )
-        super().__init__(_encode(body), status, headers=_headers(status, details))
+        super().__init__(_encode(body), status, headers=_headers(status, retryable, details))
 
 
 def error_response(error: DeskError, request: Request) -> ErrorResponse:
@@ -163,10 +163,10 @@ def _allowed_methods(request: Request) -> list[str]:
     return sorted({m for route in request.app.state.routes if route.path_regex.match(path) for m in route.methods})
 
 
-def _headers(status: HTTPStatus, details: Mapping[str, Any]) -> dict[str, str]:
+def _headers(status: HTTPStatus, retryable: bool, details: Mapping[str, Any]) -> dict[str, str]:
     if status is HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}
-    if status in _TRY_LATER:
+    if status in _TRY_LATER and retryable:
         return {"Retry-After": str(details.get("retry_after", RETRY_AFTER))}
     return {}
 

@@ -93,6 +93,7 @@ class RouteShape(TypedDict):
     agent: AgentShape
     confidence: float
     reason: str
+    method: model.RouteMethod
 
 
 class UsageShape(TypedDict):
@@ -196,7 +197,12 @@ def agent_shape(agent: Agent) -> AgentShape:
 
 def route_shapes(routes: Sequence[model.Route], catalog: AgentCatalog) -> list[RouteShape]:
     return [
-        RouteShape(agent=_named_agent(route.agent, catalog), confidence=route.confidence, reason=route.reason)
+        RouteShape(
+            agent=_named_agent(route.agent, catalog),
+            confidence=route.confidence,
+            reason=route.reason,
+            method=route.method,
+        )
         for route in routes
     ]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any
 
 import structlog
@@ -39,13 +39,17 @@ class EventStream(Response):
 
     It holds no more than the batch in hand: a slow client is waited for, and the turn log keeps the rest. When the
     client goes, `batches` is closed; the turn goes on. When `batches` fails, the stream ends before the turn's last
-    event, and a comment names the code.
+    event, and a comment names the code. `place` is given back at the end.
     """
 
     media_type = EVENT_STREAM
 
     def __init__(
-        self, batches: AsyncGenerator[Sequence[TurnEvent], None], catalog: AgentCatalog, heartbeat: float
+        self,
+        batches: AsyncGenerator[Sequence[TurnEvent], None],
+        catalog: AgentCatalog,
+        heartbeat: float,
+        place: AbstractContextManager[object] | None = None,
     ) -> None:
         self.status_code = 200
         self.background = None
@@ -53,9 +57,14 @@ class EventStream(Response):
         self._batches = batches
         self._catalog = catalog
         self._heartbeat = heartbeat
+        self._place = place or nullcontext()
         self._sent_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._place:
+            await self._serve(receive, send)
+
+    async def _serve(self, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         writing = asyncio.create_task(self._write(send))
         beating = asyncio.create_task(self._beat(send))

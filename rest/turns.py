@@ -1,6 +1,6 @@
 """/chat/message and /chat/turns: asking, following the answer from any event on, stopping it."""
 
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query
@@ -16,7 +16,7 @@ from rest.errors import ErrorResponse, request_id_of
 from rest.route import EVENT_STREAM, JSON, DeskRoute, require_acceptable
 from rest.shapes import AnswerShape, Json, TurnShape, source_shapes, turn_shape, usage_shape
 from rest.sse import EventStream
-from rest.viewer import Desk, SignedIn
+from rest.viewer import Address, Desk, SignedIn
 
 TurnId = Annotated[int, Path()]
 _EVENTS: dict[int | str, dict[str, Any]] = {
@@ -52,38 +52,43 @@ def turns_router() -> APIRouter:
     return router
 
 
-async def send_message(request: Request, desk: Desk, viewer: SignedIn, body: MessageBody) -> Response:
+async def send_message(request: Request, desk: Desk, viewer: SignedIn, address: Address, body: MessageBody) -> Response:
     """Asks. The answer comes as events or, with `stream` false, as one JSON object once it is whole.
 
     The turn does not depend on this connection: when it breaks, the events are still there to be followed.
     """
     require_acceptable(request, EVENT_STREAM if body.stream else JSON)
-    try:
-        turn = await desk.turns.send(
-            viewer, body.chat_id, body.message, body.client_message_id, body.agents, body.on_busy
-        )
-    except BadUserInput as unfit:
-        fields: dict[str, str] = unfit.details["fields"]
-        raise BadUserInput(
-            fields={"message" if name == "text" else name: why for name, why in fields.items()}
-        ) from None
-    if body.stream:
-        return _stream(request, desk, viewer, turn.id, 0)
-    return await _whole_answer(request, desk, viewer, turn.id)
+    with ExitStack() as place:
+        place.enter_context(desk.streams.places.stream(viewer.user_id, address))
+        try:
+            turn = await desk.turns.send(
+                viewer, body.chat_id, body.message, body.client_message_id, body.agents, body.on_busy
+            )
+        except BadUserInput as unfit:
+            fields: dict[str, str] = unfit.details["fields"]
+            raise BadUserInput(
+                fields={"message" if name == "text" else name: why for name, why in fields.items()}
+            ) from None
+        if body.stream:
+            return _stream(request, desk, viewer, turn, 0, place.pop_all())
+        return await _whole_answer(request, desk, viewer, turn)
 
 
 async def follow(
     request: Request,
     desk: Desk,
     viewer: SignedIn,
+    address: Address,
     turn_id: TurnId,
     after: Annotated[int, Query(ge=0, lt=10**18, description="The last event that is known already.")] = 0,
     last_event_id: Annotated[str, Header(pattern="^[0-9]{0,18}$", description="As `after`, and before it.")] = "",
 ) -> Response:
     """A turn's events from any point on, running or ended long ago: those that were, then those that come."""
     require_acceptable(request, EVENT_STREAM)
-    await desk.turns.get(viewer, turn_id)  # what is not there is a 404, not a stream
-    return _stream(request, desk, viewer, turn_id, int(last_event_id) if last_event_id else after)
+    with ExitStack() as place:
+        place.enter_context(desk.streams.places.stream(viewer.user_id, address))
+        turn = await desk.turns.get(viewer, turn_id)  # what is not there is a 404, not a stream
+        return _stream(request, desk, viewer, turn, int(last_event_id) if last_event_id else after, place.pop_all())
 
 
 async def stop(desk: Desk, viewer: SignedIn, turn_id: TurnId) -> Response:
@@ -101,14 +106,14 @@ async def regenerate(
     return Json(turn_shape(turn, desk.agents))
 
 
-def _stream(request: Request, desk: Services, viewer: Viewer, turn_id: int, after: int) -> EventStream:
+def _stream(request: Request, desk: Services, viewer: Viewer, turn: Turn, after: int, place: ExitStack) -> EventStream:
     heartbeat: float = request.app.state.heartbeat
-    return EventStream(desk.turns.follow(viewer, turn_id, after), desk.agents, heartbeat)
+    return EventStream(desk.turns.follow(viewer, turn, after), desk.agents, heartbeat, place)
 
 
-async def _whole_answer(request: Request, desk: Services, viewer: Viewer, turn_id: int) -> Response:
-    message = await _last_message(desk, viewer, turn_id)
-    turn = await desk.turns.get(viewer, turn_id)
+async def _whole_answer(request: Request, desk: Services, viewer: Viewer, begun: Turn) -> Response:
+    message = await _last_message(desk, viewer, begun)
+    turn = await desk.turns.get(viewer, begun.id)
     if turn.status in (TurnStatus.FAILED, TurnStatus.INTERRUPTED):
         error = turn.error or TurnError.of(Internal())
         details = {"turn_id": turn.id, "message_id": message.id}
@@ -116,9 +121,9 @@ async def _whole_answer(request: Request, desk: Services, viewer: Viewer, turn_i
     return Json(_answer(turn, message))
 
 
-async def _last_message(desk: Services, viewer: Viewer, turn_id: int) -> Message:
+async def _last_message(desk: Services, viewer: Viewer, turn: Turn) -> Message:
     """Waits for the turn's end. The client may go meanwhile: nobody is asked to stop."""
-    async with aclosing(desk.turns.follow(viewer, turn_id)) as batches:
+    async with aclosing(desk.turns.follow(viewer, turn)) as batches:
         async for batch in batches:
             if isinstance(last := batch[-1], TERMINAL):
                 return last.message

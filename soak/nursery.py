@@ -19,9 +19,9 @@ import uvicorn
 import uvicorn.lifespan.on
 import uvicorn.loops.uvloop
 import uvicorn.protocols.http.httptools_impl
-import uvicorn.protocols.websockets.websockets_sansio_impl
 
 import server
+from frames import Frames
 
 
 def main() -> None:
@@ -69,7 +69,7 @@ def _become_worker(port: int, env: dict[str, str], log: Path) -> None:
             port=port,
             log_config=None,
             access_log=False,
-            ws="websockets-sansio",
+            ws=Frames,
             ws_per_message_deflate=False,
             server_header=False,
         )

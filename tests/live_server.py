@@ -48,17 +48,18 @@ def live_server(
     tracebacks: bool = False,
     by_command: bool = False,
     processes: list[subprocess.Popen[bytes]] | None = None,
+    log: Path | None = None,
 ) -> Iterator[str]:
     """The base URL of a server that is ready. `tracebacks` says that its log may hold some; `by_command` starts it by
     `answerdesk serve`, with its workers. Servers that are given one DATA_DIR share what is in it. The process is added
-    to `processes`, for who wants to end it otherwise."""
+    to `processes`, for who wants to end it otherwise. What it logs goes to the file `log`."""
     with TemporaryDirectory(prefix="answerdesk-live-") as folder:
-        log = Path(folder) / "server.log"
+        log = log or Path(folder) / "server.log"
         variables = _environment(Path(folder), env or {})
         _run(["-c", "import cli; cli.main()", "migrate"], variables, folder)
         port = free_port()
         uvicorn = ["-m", "uvicorn", "server:app", "--app-dir", str(HOUSE), "--port", str(port),
-                   "--ws", "websockets-sansio", "--no-access-log"]  # fmt: skip
+                   "--ws", "frames:Frames", "--no-access-log"]  # fmt: skip
         with log.open("w") as out:
             server = subprocess.Popen(
                 [sys.executable, *(["-c", "import cli; cli.main()", "serve"] if by_command else uvicorn)],

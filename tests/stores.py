@@ -71,6 +71,9 @@ class Stores:
     async def chat(self, user: User, title: str = "A chat") -> ChatSession:
         return await self.chats.create_chat(user.id, title)
 
+    async def get_chat(self, user_id: int, chat_id: int) -> ChatSession | None:
+        return (await self.chats.get_chats(user_id, [chat_id])).get(chat_id)
+
     async def begin(
         self, chat: ChatSession, user: User, text: str = "Hello?", key: str | None = None, lease: timedelta = LEASE
     ) -> BegunTurn:
@@ -84,9 +87,8 @@ class Stores:
 
     async def texts(self, user: User, chat: ChatSession) -> list[str]:
         """Of the chat's messages, in order."""
-        page = await self.messages.list_messages(user.id, chat.id, PageRequest(100))
-        assert page is not None
-        return [message.text for message in page.items]
+        pages = await self.messages.list_messages(user.id, [chat.id], PageRequest(100))
+        return [message.text for message in pages[chat.id].items]
 
     async def save(self, turn_id: int, written: TurnProgress | None, lease: timedelta = LEASE) -> bool:
         """Saves one turn. False when it is not RUNNING any more."""

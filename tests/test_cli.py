@@ -121,3 +121,13 @@ def test_a_model_that_is_away_is_told(tmp_path: Path) -> None:
     assert asked.returncode == 1
     assert "model" in asked.stderr.lower()
     assert "Traceback" not in asked.stderr
+
+
+def test_the_product_is_tried_in_its_azure_configuration_without_an_account() -> None:
+    command = [sys.executable, "-m", "tests.standins", "ask", "What is the nano pricing plan?"]
+    environment = {**os.environ, "PYTHONPATH": str(HOUSE), "EMBEDDINGS": "off", "COLUMNS": "160"}
+    asked = subprocess.run(command, cwd=HOUSE, env=environment, capture_output=True, text=True, timeout=240)
+    assert asked.returncode == 0, asked.stderr
+    assert "Nano" in asked.stdout
+    assert "[1]" in asked.stdout
+    assert "https://taxgenii.example/pricing/" in asked.stdout

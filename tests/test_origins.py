@@ -1,5 +1,6 @@
 """Pages of other origins may call the server only when CORS_ORIGINS lists them, over HTTP and WebSocket."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,6 +76,20 @@ async def test_another_page_may_not(http: httpx.AsyncClient, listing: str, path:
         assert answer.status_code == 400
         assert "access-control-allow-origin" not in answer.headers
     assert (await preflight(http, listing + path, LISTED[0], method="TRACE")).status_code == 400
+
+
+async def test_a_listed_page_may_reserve_a_stream_and_stop_what_runs_on_it(
+    http: httpx.AsyncClient, listing: str
+) -> None:
+    for method in ("PUT", "DELETE"):
+        asked = {
+            "access-control-request-method": method,
+            "access-control-request-headers": "x-graphql-event-stream-token",
+        }
+        answer = await http.options(f"{listing}/graphql", headers={"origin": LISTED[0], **asked})
+        assert answer.status_code == 200
+        assert method in answer.headers["access-control-allow-methods"]
+        assert answer.headers["access-control-allow-headers"] == "x-graphql-event-stream-token"
 
 
 async def test_answers_and_refusals_are_readable_by_listed_pages_only(http: httpx.AsyncClient, listing: str) -> None:
@@ -153,6 +168,29 @@ async def test_sockets_of_listed_pages_and_of_the_servers_own_are_let_in(listing
         with pytest.raises(websockets.InvalidStatus) as refused:
             await opened(listing, origin)
         assert refused.value.response.status_code == 403
+
+
+FORMS = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", None)
+"""Content types that browsers send for any page without asking the server (Fetch, "CORS-safelisted request-header")."""
+
+
+async def test_no_page_can_send_a_mutation_without_asking_first(http: httpx.AsyncClient, listing: str) -> None:
+    """Whether it is listed or not, and signed in or not; nothing of it runs."""
+    person = {"username": "unasked", "email": "unasked@example.test", "password": PASSWORD}
+    request = {"query": REGISTER, "variables": {"input": person}}
+    url = listing + "/graphql"
+    for origin in (*LISTED, *UNLISTED):
+        headers = {"origin": origin}
+        asked = {"query": REGISTER, "variables": json.dumps({"input": person})}
+        for accept in ("*/*", "text/event-stream", "application/graphql-response+json"):
+            answer = await http.get(url, params=asked, headers={**headers, "accept": accept})
+            assert (answer.status_code, answer.headers["allow"].split(", ")[:2]) == (405, ["GET", "POST"])
+        for kind in FORMS:
+            kinds = {} if kind is None else {"content-type": kind}
+            answer = await http.post(url, content=json.dumps(request), headers={**headers, **kinds})
+            assert answer.status_code == 415
+    taken = (await http.post(url, json=request)).json()
+    assert taken["data"]["register"]["accessToken"], "the name is still free"
 
 
 def test_origins_are_kept_as_browsers_send_them() -> None:

@@ -58,6 +58,9 @@ def test_both_spellings_of_the_endpoint_are_read(monkeypatch: pytest.MonkeyPatch
         ({"OPENAI_BASE_URL": "http://x/v1"}, "OPENAI_MODEL is missing"),
         ({"OPENAI_MODEL": "m"}, "OPENAI_BASE_URL or OPENAI_API_KEY is missing"),
         ({"JWT_SECRET_KEY": "short"}, "at least 32 bytes"),
+        ({"AZURE_OPENAI_SMALL_DEPLOYMENT": "s"}, "AZURE_OPENAI_SMALL_DEPLOYMENT needs AZURE_OPENAI_DEPLOYMENT"),
+        ({"OPENAI_SMALL_MODEL": "s", **AZURE}, "OPENAI_SMALL_MODEL needs OPENAI_MODEL"),
+        ({"DECISIONS": "model"}, "DECISIONS=model needs a language model"),
         ({"WORKERS": "4"}, "WORKERS=4 cannot run without REDIS_URL: several workers need a turn log that they share"),
         ({"REDIS_URL": "127.0.0.1:6379"}, "REDIS_URL must begin with redis://, rediss:// or unix://"),
         ({"JWT_ALGORITHM": "none"}, "string should match"),
@@ -68,6 +71,23 @@ def test_what_cannot_work_is_refused(
 ) -> None:
     with pytest.raises(ValidationError, match=f"(?i){complaint}"):
         settings(monkeypatch, **variables)
+
+
+@pytest.mark.parametrize(
+    ("variables", "deployment"),
+    [
+        ({}, None),
+        (AZURE, None),
+        ({**AZURE, "DECISIONS": "model"}, "d"),
+        ({**AZURE, "AZURE_OPENAI_SMALL_DEPLOYMENT": "s"}, "s"),
+        ({**AZURE, "AZURE_OPENAI_SMALL_DEPLOYMENT": "s", "DECISIONS": "embedded"}, None),
+    ],
+)
+def test_a_model_decides_where_a_small_one_is_named_or_one_is_told_to(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], deployment: str | None
+) -> None:
+    deciding = settings(monkeypatch, **variables).for_decisions
+    assert (deciding and deciding.azure_openai_deployment) == deployment
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "unix"])

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Protocol, cast, runtime_checkable
 
+import structlog
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langgraph.runtime import Runtime
@@ -11,11 +13,16 @@ from langgraph.runtime import Runtime
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.citations import CitationWriter
 from domain.agents.patience import ModelSilent, Patience, Waiting
-from domain.agents.prompts import Numbered, answer_messages
+from domain.agents.prompts import Numbered, Prompt, PromptTooLong
 from domain.agents.small_talk import reply
 from domain.agents.state import Draft, TurnContext, TurnState
 from domain.errors import ContentFiltered, DeskError
 from domain.model import Usage
+
+_log = structlog.get_logger()
+
+ANSWERED_BY = "answered_by"
+"""Key in the `response_metadata` of a message: the name of the model that wrote it, where one stands for several."""
 
 ModelError = Callable[[Exception], DeskError | None]
 """A provider's reading of its own exceptions; None for one that is not the provider's."""
@@ -36,7 +43,7 @@ class Answering:
 
     def __init__(
         self,
-        model: BaseChatModel,
+        model: BaseChatModel | DirectModel,
         model_name: str,
         model_error: ModelError,
         catalog: AgentCatalog,
@@ -56,17 +63,37 @@ class Answering:
         writer = CitationWriter(numbered, context.answer.id, context.recorder)
         if not needs:
             text = reply(context.question.text) or refusal(context.agents)
-            return {"draft": _written(writer, text)}
+            return {"draft": _said(writer, text)}
         asked = [self._catalog.get(route.agent) for route in state["routing"].routes]
-        if not numbered.passages:
-            return {"draft": _written(writer, nothing_found(asked))}
-        messages = answer_messages(state["standalone_question"], state["conversation"], numbered, asked)
+        unsearched = {found.need.agent for found in evidence if not found.searched}
+        if not numbered.passages and not unsearched:
+            return {"draft": _said(writer, nothing_found(asked))}
+        preface = without_search([agent for agent in asked if agent.name in unsearched]) if unsearched else ""
+        prompt = Prompt(state["standalone_question"], state["conversation"], numbered, asked)
         try:
-            async with Waiting(self._patience, writer.feed) as waiting:
-                usage, finished = await _write(self._model, messages, waiting.feed)
+            async with Waiting(self._patience, _prefaced(writer.feed, preface)) as waiting:
+                try:
+                    written = await self._write(prompt, writer, waiting)
+                except PromptTooLong:
+                    if waiting.begun:
+                        raise
+                    _log.warning("prompt_trimmed", message_id=context.answer.id, passages=len(numbered.passages))
+                    prompt = prompt.trimmed()
+                    writer = CitationWriter(prompt.numbered, context.answer.id, context.recorder)
+                    waiting.sink = _prefaced(writer.feed, preface)
+                    written = await self._write(prompt, writer, waiting)
         except ModelSilent:
             writer.end()
             raise
+        writer.end()
+        if written.finished == "content_filter":
+            raise ContentFiltered("The model's provider stopped this answer.")
+        return {"draft": Draft(writer.text, tuple(writer.sources), written.usage, written.by or self._model_name)}
+
+    async def _write(self, prompt: Prompt, writer: CitationWriter, waiting: Waiting) -> "_Written":
+        """Raises DeskError. What the model wrote before has all gone to `writer` then, unless it takes no more."""
+        try:
+            return await _write(self._model, prompt.messages(), waiting.feed)
         except DeskError:
             raise
         except Exception as failure:
@@ -75,10 +102,15 @@ class Answering:
             if explained is None:
                 raise
             raise explained from failure
-        writer.end()
-        if finished == "content_filter":
-            raise ContentFiltered("The model's provider stopped this answer.")
-        return {"draft": Draft(writer.text, tuple(writer.sources), usage, self._model_name)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What an answer cost, why it ended and who wrote it, as far as the model says."""
+
+    usage: Usage
+    finished: str | None
+    by: str | None = None
 
 
 def refusal(agents: Sequence[Agent]) -> str:
@@ -92,26 +124,43 @@ def nothing_found(agents: Sequence[Agent]) -> str:
     return f"I looked in {' and '.join(agent.title for agent in agents)}, and found nothing about that."
 
 
-def _written(writer: CitationWriter, text: str) -> Draft:
+def without_search(agents: Sequence[Agent]) -> str:
+    """What an answer begins with when these agents' documents could not be searched."""
+    titles = " and ".join(agent.title for agent in agents)
+    return f"The documents of {titles} cannot be searched just now, so nothing in this answer comes from them.\n\n"
+
+
+def _prefaced(sink: Callable[[str], None], preface: str) -> Callable[[str], None]:
+    """Gives `preface` out together with the first text."""
+    waiting = [preface] if preface else []
+
+    def feed(text: str) -> None:
+        sink((waiting.pop() if text and waiting else "") + text)
+
+    return feed if preface else sink
+
+
+def _said(writer: CitationWriter, text: str) -> Draft:
     writer.feed(text)
     writer.end()
     return Draft(text, (), Usage(0, 0))
 
 
 async def _write(
-    model: BaseChatModel, messages: list[BaseMessage], sink: Callable[[str], None]
-) -> tuple[Usage, str | None]:
-    """Sinks the answer's text as it comes; returns what it cost and why it ended, as far as the model says."""
+    model: BaseChatModel | DirectModel, messages: list[BaseMessage], sink: Callable[[str], None]
+) -> _Written:
+    """Sinks the answer's text as it comes."""
     if isinstance(model, DirectModel):
         message = await model.write(messages, sink)
-        return _used(message) or Usage(0, 0), message.response_metadata.get("finish_reason")
+        told = message.response_metadata
+        return _Written(_used(message) or Usage(0, 0), told.get("finish_reason"), told.get(ANSWERED_BY))
     usage, finished = Usage(0, 0), None
     async with aclosing(_stream(model, messages)) as chunks:
         async for chunk in chunks:
             sink(str(chunk.text))
             usage = _used(chunk) or usage
             finished = chunk.response_metadata.get("finish_reason") or finished
-    return usage, finished
+    return _Written(usage, finished)
 
 
 def _stream(model: BaseChatModel, messages: list[BaseMessage]) -> AsyncGenerator[AIMessageChunk, None]:

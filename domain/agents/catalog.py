@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_KEYS = {"name", "title", "description", "knowledge_base", "prompt", "audience", "examples"}
+_KEYS = {"name", "title", "description", "knowledge_base", "prompt", "audience", "examples", "deployment", "model"}
+_KEYS |= {"answers_without_search"}
 
 
 class CatalogError(ValueError):
@@ -16,7 +17,9 @@ class CatalogError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """One specialised agent. `audience` names the users who may be routed to it; empty means everybody."""
+    """One specialised agent. `audience` names the users who may be routed to it; empty means everybody. `deployment` (on
+    Azure OpenAI) or `model` (on an OpenAI-compatible server) writes its answers; empty means the desk's own. One that
+    `answers_without_search` answers, without sources and saying so, while its documents cannot be searched."""
 
     name: str
     title: str
@@ -25,6 +28,9 @@ class Agent:
     prompt: str = ""
     audience: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
+    deployment: str = ""
+    model: str = ""
+    answers_without_search: bool = False
 
 
 class AgentCatalog:
@@ -78,6 +84,11 @@ def _agent(path: Path, number: int, entry: dict[str, Any]) -> Agent:
             raise CatalogError(f"{where}: `{key}` is missing")
     if not _NAME.fullmatch(entry["name"]):
         raise CatalogError(f"{where}: `name` must be lower-case letters, digits and hyphens")
+    for key in ("deployment", "model"):
+        if key in entry and not (isinstance(entry[key], str) and entry[key].strip()):
+            raise CatalogError(f"{where}: `{key}` must be a name")
+    if not isinstance(entry.get("answers_without_search", False), bool):
+        raise CatalogError(f"{where}: `answers_without_search` must be true or false")
     folder = path.parent / entry["knowledge_base"]
     if not folder.is_dir():
         raise CatalogError(f"{where}: the knowledge base {folder} is not a folder")
@@ -89,4 +100,7 @@ def _agent(path: Path, number: int, entry: dict[str, Any]) -> Agent:
         prompt=entry.get("prompt", "").strip(),
         audience=tuple(entry.get("audience", ())),
         examples=tuple(entry.get("examples", ())),
+        deployment=entry.get("deployment", "").strip(),
+        model=entry.get("model", "").strip(),
+        answers_without_search=entry.get("answers_without_search", False),
     )

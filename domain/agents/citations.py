@@ -40,6 +40,9 @@ class CitationWriter:
 
     def feed(self, text: str) -> None:
         """Takes the next piece of the model's text and writes what is certain of it."""
+        if not self._held and "[" not in text:
+            self._tell(text)
+            return
         text = self._held + text
         unfinished = _UNFINISHED.search(text)
         self._held = text[unfinished.start() :] if unfinished else ""
@@ -53,12 +56,14 @@ class CitationWriter:
     def _write(self, text: str) -> None:
         known = len(self.sources)
         text = _MARKER.sub(self._renumber, text)
-        if not text:
-            return
-        if len(self.sources) > known:
+        if text and len(self.sources) > known:
             self._recorder.sources_found(tuple(self.sources))
-        self._parts.append(text)
-        self._recorder.delta(text)
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
+        if text:
+            self._parts.append(text)
+            self._recorder.delta(text)
 
     def _renumber(self, marker: re.Match[str]) -> str:
         numbers = [int(digits) for digits in re.findall(r"\d+", marker[0])]

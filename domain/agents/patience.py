@@ -36,12 +36,17 @@ class Waiting:
 
     def __init__(self, patience: Patience, sink: Callable[[str], None]) -> None:
         self._patience = patience
-        self._sink = sink
+        self.sink = sink
         self._loop = asyncio.get_running_loop()
         self._timeout = asyncio.timeout(None)
         self._last: float | None = None
         """When something came last; None before the first token."""
         self._timer: asyncio.TimerHandle
+
+    @property
+    def begun(self) -> bool:
+        """Whether there was text."""
+        return self._last is not None
 
     def feed(self, text: str) -> None:
         if self._last is not None:
@@ -50,7 +55,7 @@ class Waiting:
             self._last = self._loop.time()
             self._timer.cancel()
             self._timer = self._loop.call_later(self._patience.silence, self._look)
-        self._sink(text)
+        self.sink(text)
 
     async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()

@@ -2,8 +2,14 @@
 
 from typing import TypedDict
 
+import structlog
+
+from domain.agents.catalog import AgentCatalog
 from domain.agents.state import Evidence, Need, TurnState
+from domain.errors import SearchUnavailable
 from domain.ports import Retriever
+
+_log = structlog.get_logger()
 
 PASSAGES = 6
 """Passages retrieved for one need."""
@@ -16,12 +22,19 @@ class RetrievalTask(TypedDict):
 
 
 class Retrieval:
-    """Node `retrieve`. Raises SearchUnavailable."""
+    """Node `retrieve`. Raises SearchUnavailable, unless the agent answers without a search."""
 
-    def __init__(self, retriever: Retriever) -> None:
+    def __init__(self, retriever: Retriever, catalog: AgentCatalog) -> None:
         self._retriever = retriever
+        self._catalog = catalog
 
     async def __call__(self, state: RetrievalTask) -> TurnState:
         need = state["need"]
-        passages = await self._retriever.search(need.agent, need.text, PASSAGES)
+        try:
+            passages = await self._retriever.search(need.agent, need.text, PASSAGES)
+        except SearchUnavailable as failure:
+            if not self._catalog.get(need.agent).answers_without_search:
+                raise
+            _log.warning("answered_without_search", agent=need.agent, reason=failure.message)
+            return {"evidence": [Evidence(need, (), searched=False)]}
         return {"evidence": [Evidence(need, tuple(passages))]}

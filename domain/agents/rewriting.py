@@ -16,6 +16,7 @@ from domain.agents.mentions import AUXILIARIES, EMPTY, LIGHT, VERBS, Mention, is
 from domain.agents.references import Gap, Memory, gaps, means_an_action
 from domain.agents.small_talk import small_talk
 from domain.agents.state import Conversation, TurnContext, TurnState
+from domain.errors import SearchUnavailable
 from domain.model import Role
 from domain.ports import Retriever
 from domain.terms import FUNCTION_WORDS, content_terms, terms
@@ -48,14 +49,20 @@ _ASKING = re.compile(
 
 
 class Rewriter:
-    """Node `rewrite`. Deterministic; a question that stands alone comes back word for word."""
+    """Node `rewrite`. Deterministic; a question that stands alone comes back word for word, and every question does while
+    the search fails. Raises SearchUnavailable then, unless some agent answers without a search."""
 
     def __init__(self, retriever: Retriever) -> None:
         self._retriever = retriever
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
         context = runtime.context
-        question = await self.rewrite(context.question.text, state["conversation"], context.agents)
+        question = context.question.text
+        try:
+            question = await self.rewrite(question, state["conversation"], context.agents)
+        except SearchUnavailable:
+            if not any(agent.answers_without_search for agent in context.agents):
+                raise
         return {"standalone_question": question}
 
     async def rewrite(self, question: str, conversation: Conversation, agents: Sequence[Agent]) -> str:

@@ -21,7 +21,8 @@ from domain.agents.references import gaps
 from domain.agents.small_talk import small_talk
 from domain.agents.state import Conversation, Need, Routing, TurnContext, TurnState
 from domain.agents.weighing import Scale, Strength, Weighed, softmax
-from domain.model import Role, Route
+from domain.errors import SearchUnavailable
+from domain.model import Role, Route, RouteMethod
 from domain.ports import Retriever
 from domain.terms import content_terms
 
@@ -83,11 +84,13 @@ class Router:
     async def route(
         self, question: str, standalone_question: str, conversation: Conversation, agents: Sequence[Agent]
     ) -> Routing:
-        """Raises SearchUnavailable."""
+        """Raises SearchUnavailable, unless the agent whom the question resembles most answers without a search."""
         if not agents or small_talk(question):
             return Routing((), ())
         asked = parts(standalone_question)
         whole = await self.assess(question, standalone_question, conversation, agents)
+        if whole.weighed.failure is not None:
+            return _without_search(whole, agents, whole.weighed.failure)
         if len(asked) > 1:
             each = [await self._assess_part(part, conversation, agents) for part in asked]
             if several := _several(asked, each, agents):
@@ -126,7 +129,7 @@ class Router:
 
 
 def _as_chosen(agents: Sequence[str], question: str) -> Routing:
-    routes = tuple(Route(agent, 1.0, "Chosen by the client.") for agent in agents)
+    routes = tuple(Route(agent, 1.0, "Chosen by the client.", RouteMethod.CLIENT) for agent in agents)
     return Routing(routes, tuple(Need(question, agent) for agent in agents))
 
 
@@ -181,6 +184,17 @@ def _several(asked: Sequence[str], each: Sequence[Assessment], agents: Sequence[
             return None
     routes = tuple(_route(part, agents) for part in chosen.values())
     return Routing(routes, tuple(Need(text, part.best) for text, part in zip(asked, each, strict=True)))
+
+
+def _without_search(assessment: Assessment, agents: Sequence[Agent], failure: SearchUnavailable) -> Routing:
+    """By the agents' descriptions and example questions alone. Where those tell nothing apart, it is anybody's question."""
+    name, shares = assessment.best, assessment.shares
+    allowed = {agent.name for agent in agents if agent.answers_without_search}
+    told_apart = len(shares) == 1 or shares[name] > min(shares.values())
+    if name not in allowed or not told_apart:
+        raise failure
+    reason = "It is described or asked like that; its documents cannot be searched just now."
+    return Routing((Route(name, round(shares[name], 3), reason),), (Need(assessment.text, name),))
 
 
 def _route(assessment: Assessment, agents: Sequence[Agent]) -> Route:

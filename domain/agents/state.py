@@ -47,10 +47,11 @@ class Routing:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one need retrieved, best first."""
+    """What one need retrieved, best first. `searched` is False where the search failed and the agent answers all the same."""
 
     need: Need
     passages: tuple[Passage, ...]
+    searched: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,11 @@ class Draft:
 
 
 class TurnState(TypedDict, total=False):
-    """LangGraph's state of one turn. `evidence` is gathered from parallel retrievals."""
+    """LangGraph's state of one turn. `evidence` is gathered from parallel retrievals; `decisions_cost` is there when a
+    model may decide."""
 
     conversation: Conversation
+    decisions_cost: Usage
     standalone_question: str
     routing: Routing
     evidence: Annotated[list[Evidence], operator.add]

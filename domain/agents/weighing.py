@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from domain.agents.catalog import Agent
 from domain.agents.mentions import words_of
+from domain.errors import SearchUnavailable
 from domain.knowledge import Passage, TermStatistics
 from domain.ports import Retriever
 from domain.terms import content_terms, stem, terms
@@ -61,10 +62,12 @@ class Strength:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """Every agent's strength for one question of `terms` distinct terms."""
+    """Every agent's strength for one question of `terms` distinct terms. After a `failure` of the search, only the agents'
+    own descriptions were read."""
 
     strengths: Mapping[str, Strength]
     terms: int
+    failure: SearchUnavailable | None = None
 
     def shares(self, sharpness: float = 1.0) -> dict[str, float]:
         """The evidence as a distribution over the agents."""
@@ -78,13 +81,22 @@ class Scale:
         self._retriever = retriever
 
     async def weigh(self, question: str, agents: Sequence[Agent]) -> Weighed:
+        """Raises SearchUnavailable, unless one of the agents answers without a search."""
         asked = list(dict.fromkeys(content_terms(question)))
         if not asked:
             return Weighed({agent.name: Strength() for agent in agents}, 0)
-        found, statistics = await asyncio.gather(
-            asyncio.gather(*(self._retriever.search(agent.name, question, DEPTH) for agent in agents)),
-            asyncio.gather(*(self._retriever.term_statistics(agent.name, asked) for agent in agents)),
-        )
+        failure: SearchUnavailable | None = None
+        found: Sequence[Sequence[Passage]]
+        statistics: Sequence[TermStatistics | None]
+        try:
+            found, statistics = await asyncio.gather(
+                asyncio.gather(*(self._retriever.search(agent.name, question, DEPTH) for agent in agents)),
+                asyncio.gather(*(self._retriever.term_statistics(agent.name, asked) for agent in agents)),
+            )
+        except SearchUnavailable as error:
+            if not any(agent.answers_without_search for agent in agents):
+                raise
+            failure, found, statistics = error, [()] * len(agents), [None] * len(agents)
         weights, sizes = _weights(asked, statistics, found)
         for term in _MEASURES & set(content_terms(" ".join(_MEASURED.findall(question)))):
             weights[term] *= FORM
@@ -94,6 +106,7 @@ class Scale:
                 for agent, passages, size in zip(agents, found, sizes, strict=True)
             },
             len(asked),
+            failure,
         )
 
 
@@ -110,7 +123,7 @@ def _weights(
             frequency.update(counted.frequency)
         else:
             sizes.append(4 * len(passages))
-            frequency.update(term for p in passages for term in set(asked) & counts(_text(p)).keys())
+            frequency.update(term for p in passages for term in set(asked) & _read(p).text.keys())
     chunks = sum(sizes)
     rarest = math.log1p((chunks + 0.5) / 0.5)
     rarity = {
@@ -126,31 +139,50 @@ def softmax(logits: Mapping[str, float]) -> dict[str, float]:
     return {name: power / total for name, power in powers.items()}
 
 
-def _text(passage: Passage) -> str:
-    return f"{passage.chunk.title}\n{passage.chunk.text}"
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """How often each term stands in a passage, its title included, and in the title alone; and how many there are."""
+
+    text: Mapping[str, int]
+    title: Mapping[str, int]
+    length: int
+
+
+def _read(passage: Passage) -> _Terms:
+    return _terms(passage.chunk.title, passage.chunk.text)
 
 
 @lru_cache(maxsize=2000)
-def counts(text: str) -> Counter[str]:
-    """How often each term stands in `text`. Not to be changed by the caller."""
+def _terms(title: str, text: str) -> _Terms:
+    counted = Counter(terms(f"{title}\n{text}"))
+    return _Terms(counted, counts(title), counted.total())
+
+
+@lru_cache(maxsize=2000)
+def counts(text: str) -> Mapping[str, int]:
+    """How often each term stands in a title or a description."""
     return Counter(terms(text))
 
 
 def _strength(weights: Mapping[str, float], passages: Sequence[Passage], profile: str, size: int) -> Strength:
     total = sum(weights.values())
     scores: list[float] = []
-    covered, titled, held = 0.0, 0.0, set[str]()
+    covered, titled, held = 0.0, 0.0, dict[str, None]()
     for rank, passage in enumerate(passages[:DEPTH]):
-        inside = counts(_text(passage))
-        norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * inside.total() / USUAL_LENGTH)
-        scores.append(
-            sum(w * inside[t] * (SATURATION + 1) / (inside[t] + norm) for t, w in weights.items() if t in inside)
-        )
-        covered = max(covered, sum(w for t, w in weights.items() if t in inside) / total)
-        title = counts(passage.chunk.title)
-        titled = max(titled, sum(w for t, w in weights.items() if t in title))
-        if rank < 3:
-            held |= weights.keys() & inside.keys()
+        read = _read(passage)
+        norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * read.length / USUAL_LENGTH)
+        score = weight = of_title = 0.0
+        for term, rarity in weights.items():
+            if often := read.text.get(term):
+                score += rarity * often * (SATURATION + 1) / (often + norm)
+                weight += rarity
+                if rank < 3:
+                    held[term] = None
+            if term in read.title:
+                of_title += rarity
+        scores.append(score)
+        covered = max(covered, weight / total)
+        titled = max(titled, of_title)
     scores.sort(reverse=True)
     deep = max(1, min(DEPTH, round(size / SPARSE)))
     described = counts(profile)

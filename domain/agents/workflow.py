@@ -1,42 +1,69 @@
-"""The workflow, compiled once: recall → rewrite → route → retrieve (one run a need) → answer → cite."""
+"""The workflow, compiled once: recall → rewrite → route → retrieve (one run a need) → answer → cite.
 
-from collections.abc import Awaitable, Callable
+Where a model decides, `decide` stands before `rewrite`: it takes the place of both `rewrite` and `route`, or of the first,
+or of neither.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from langchain_core.language_models import BaseChatModel
 from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
 from langgraph.types import Send
 
-from domain.agents.answering import Answering, ModelError
+from domain.agents.answering import Answering, DirectModel, ModelError
 from domain.agents.catalog import AgentCatalog
 from domain.agents.citations import cite
+from domain.agents.deciding import Decider
 from domain.agents.memory import Memory
 from domain.agents.patience import ORDINARY, Patience
 from domain.agents.retrieval import Retrieval, RetrievalTask
 from domain.agents.rewriting import Rewriter
 from domain.agents.routing import Router
 from domain.agents.state import Draft, TurnContext, TurnState
+from domain.model import Usage
 from domain.ports import History, Retriever
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerModel:
+    """A model that writes answers, and what it is called."""
+
+    chat: BaseChatModel | DirectModel
+    name: str
 
 
 def build_workflow(
     history: History,
     retriever: Retriever,
     catalog: AgentCatalog,
-    model: BaseChatModel,
+    model: BaseChatModel | DirectModel,
     model_name: str,
     model_error: ModelError,
     patience: Patience = ORDINARY,
+    decider: Decider | None = None,
+    of_agents: Mapping[str, AnswerModel] = MappingProxyType({}),
 ) -> Callable[[TurnContext], Awaitable[Draft]]:
-    """What runs one turn. Deltas go to `TurnContext.recorder`; the draft is returned when all is written."""
+    """What runs one turn. Deltas go to `TurnContext.recorder`; the draft is returned when all is written. Without a
+    `decider` no model decides. `of_agents` are the models of those agents that have their own, whose exceptions
+    `model_error` reads too."""
     graph = StateGraph(TurnState, context_schema=TurnContext)
     graph.add_node("recall", Memory(history))
     graph.add_node("rewrite", Rewriter(retriever))
     graph.add_node("route", Router(retriever))
-    graph.add_node("retrieve", Retrieval(retriever), input_schema=RetrievalTask)
-    graph.add_node("answer", Answering(model, model_name, model_error, catalog, patience))
+    graph.add_node("retrieve", Retrieval(retriever, catalog), input_schema=RetrievalTask)
+    own = {agent: Answering(its.chat, its.name, model_error, catalog, patience) for agent, its in of_agents.items()}
+    graph.add_node("answer", _Answerers(Answering(model, model_name, model_error, catalog, patience), own))
     graph.add_node("cite", cite)
     graph.add_edge(START, "recall")
-    graph.add_edge("recall", "rewrite")
+    if decider is None:
+        graph.add_edge("recall", "rewrite")
+    else:
+        graph.add_node("decide", decider)
+        graph.add_edge("recall", "decide")
+        graph.add_conditional_edges("decide", _undecided, ["rewrite", "route", "retrieve", "answer"])
     graph.add_edge("rewrite", "route")
     graph.add_conditional_edges("route", _fan_out, ["retrieve", "answer"])
     graph.add_edge("retrieve", "answer")
@@ -47,11 +74,34 @@ def build_workflow(
     async def run(context: TurnContext) -> Draft:
         state = await compiled.ainvoke({}, context=context)
         draft: Draft = state["draft"]
-        return draft
+        decided = state.get("decisions_cost")
+        return draft if decided is None else replace(draft, usage=decided + (draft.usage or Usage(0, 0)))
 
     return run
 
 
-def _fan_out(state: TurnState) -> list[Send] | str:
+class _Answerers:
+    """Node `answer`: one agent's own model, where no other agent is asked with it; the desk's otherwise."""
+
+    def __init__(self, ordinary: Answering, own: Mapping[str, Answering]) -> None:
+        self._ordinary = ordinary
+        self._own = own
+
+    async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
+        routes = state["routing"].routes
+        answering = self._own.get(routes[0].agent, self._ordinary) if len(routes) == 1 else self._ordinary
+        return await answering(state, runtime)
+
+
+async def _undecided(state: TurnState) -> list[Send] | str:
+    """What the model left open. The router asks the documents, which the model has not read, before it says that no
+    agent holds the answer."""
+    if "routing" in state:
+        return await _fan_out(state)
+    return "route" if "standalone_question" in state else "rewrite"
+
+
+async def _fan_out(state: TurnState) -> list[Send] | str:
+    """A coroutine, since LangGraph runs a function in a thread."""
     needs = state["routing"].needs
     return [Send("retrieve", RetrievalTask(need=need)) for need in needs] or "answer"

@@ -1,42 +1,25 @@
-// node conversation.mjs (ws|sse) URL: a whole conversation as a client in the wild has it.
+// node conversation.mjs CLIENT URL: a whole conversation, and what can go wrong in one, as a client in the wild has it.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { overEventStream, overWebSocket } from "./transports.mjs";
+import { LOGIN, MESSAGES, QUESTION, REGISTER, RESUME, SEND, checkWhole, data, person } from "./checks.mjs";
+import { connect as connectTo } from "./clients.mjs";
+import { closeCode, errorsOf } from "./examples/turns.mjs";
 
-const [kind, url] = process.argv.slice(2);
-const connect = { ws: overWebSocket, sse: overEventStream }[kind];
-const QUESTION = "What is the nano pricing plan?";
-
-const MESSAGE = `id role text turn { id } sources { id ordinal title excerpt spans { start end } }`;
-const EVENT = `__typename seq turnId
-  ... on TurnStarted { userMessage { ${MESSAGE} } }
-  ... on RouteChosen { standaloneQuestion routes { confidence reason agent { name title } } }
-  ... on SourcesFound { sources { id ordinal } }
-  ... on AnswerDelta { text }
-  ... on TurnCompleted { message { ${MESSAGE} } }
-  ... on TurnEnded { status error { code } message { text } }`;
-const SEND = `subscription Send($input: SendMessageInput!) { sendMessage(input: $input) { ${EVENT} } }`;
-const RESUME = `subscription Resume($turn: ID!, $after: Int!) { resumeTurn(turnId: $turn, after: $after) { ${EVENT} } }`;
-const REGISTER = `mutation($input: RegisterInput!) { register(input: $input) { accessToken } }`;
-const LOGIN = `mutation($input: LoginInput!) { login(input: $input) { accessToken user { username } } }`;
-const MESSAGES = `query($id: ID!) { messages(sessionId: $id, last: 2) { edges { node { ${MESSAGE} } } } }`;
-
-const data = (result) => {
-  assert.equal(result.errors, undefined, JSON.stringify(result.errors));
-  return result.data;
-};
+const [name, url] = process.argv.slice(2);
+const connect = (token) => connectTo(name, url, token);
 
 async function signIn() {
-  const username = `client-${randomUUID().slice(0, 8)}`;
-  const password = "a_strong_password";
-  const anonymous = connect(url);
-  data(await anonymous.one(REGISTER, { input: { username, email: `${username}@example.test`, password } }));
-  const { login } = data(await anonymous.one(LOGIN, { input: { username, password } }));
-  assert.equal(login.user.username, username);
+  const { email, ...login } = person();
+  const anonymous = connect();
+  data(await anonymous.one(REGISTER, { input: { ...login, email } }));
+  const granted = data(await anonymous.one(LOGIN, { input: login }));
+  assert.equal(granted.login.user.username, login.username);
   const refused = await anonymous.one("{ agents { name } }");
   assert.equal(refused.errors[0].extensions.code, "UNAUTHENTICATED");
-  await anonymous.dispose();
-  return login.accessToken;
+  const malformed = await anonymous.one("{ nothing }").catch((thrown) => ({ errors: errorsOf(thrown) }));
+  assert.equal(malformed.errors[0].extensions.code, "GRAPHQL_VALIDATION_FAILED");
+  await anonymous.close();
+  return granted.login.accessToken;
 }
 
 async function collect(results, field, until = Infinity) {
@@ -48,31 +31,29 @@ async function collect(results, field, until = Infinity) {
   return events;
 }
 
-function checkWhole(events) {
-  assert.deepEqual(events.map((event) => event.seq), events.map((_, index) => index + 1), "seq has no gap");
-  assert.deepEqual(events.slice(0, 2).map((event) => event.__typename), ["TurnStarted", "RouteChosen"]);
-  assert.equal(events.at(-1).__typename, "TurnCompleted", JSON.stringify(events.at(-1)));
-  assert.equal(events[0].userMessage.text, QUESTION);
-  assert.ok(events[1].routes.length > 0);
-  assert.ok(events.some((event) => event.__typename === "SourcesFound"));
-  const { message } = events.at(-1);
-  const written = events.filter((event) => event.__typename === "AnswerDelta").map((event) => event.text);
-  assert.equal(written.join(""), message.text, "the deltas are the text");
-  assert.ok(message.sources.length > 0, "there are sources");
-  const length = [...message.text].length; // spans count code points
-  for (const { ordinal, spans } of message.sources) {
-    assert.ok(message.text.includes(`[${ordinal}]`), "each source has its marker");
-    for (const { start, end } of spans) assert.ok(0 <= start && start < end && end <= length);
+/** The code of the error that a subscription ends with, in its only result or thrown; or the socket's close code. */
+async function refusal(results) {
+  try {
+    const told = [];
+    for await (const result of results) told.push(result);
+    assert.equal(told.length, 1, JSON.stringify(told));
+    return told[0].errors[0].extensions.code;
+  } catch (thrown) {
+    if (thrown instanceof assert.AssertionError) throw thrown;
+    const [error] = errorsOf(thrown);
+    return error?.extensions.code ?? closeCode(thrown);
   }
-  return message;
 }
 
 const token = await signIn();
-const client = connect(url, token);
+const client = connect(token);
 const { newChat: chat } = data(await client.one("mutation { newChat { id chatId } }"));
 const input = { sessionId: chat.id, text: QUESTION, clientMessageId: randomUUID() };
 
 const events = await collect(client.iterate(SEND, { input }), "sendMessage");
+assert.deepEqual(events.slice(0, 2).map((event) => event.__typename), ["TurnStarted", "RouteChosen"]);
+assert.equal(events[0].userMessage.text, QUESTION);
+assert.ok(events[1].routes.length > 0);
 const message = checkWhole(events);
 
 const { messages } = data(await client.one(MESSAGES, { id: chat.id }));
@@ -81,14 +62,26 @@ assert.deepEqual(messages.edges[1].node, message, "what was streamed is what is 
 
 assert.deepEqual(await collect(client.iterate(SEND, { input }), "sendMessage"), events, "the same key replays the turn");
 
+const refused = {
+  text: await refusal(client.iterate(SEND, { input: { ...input, text: "" } })),
+  key: await refusal(client.iterate(SEND, { input: { ...input, text: "Another question?" } })),
+  turn: await refusal(client.iterate(RESUME, { turn: "VHVybjo5OTk5OTk=", after: 0 })),
+};
+assert.deepEqual(refused, { text: "BAD_USER_INPUT", key: "IDEMPOTENCY_MISMATCH", turn: "NOT_FOUND" });
+
 // Cut after three events, then exactly the rest.
 const next = { sessionId: chat.id, text: QUESTION, clientMessageId: randomUUID() };
 const seen = await collect(client.iterate(SEND, { input: next }), "sendMessage", 3);
-await client.dispose();
-const again = connect(url, token);
+await client.close();
+const again = connect(token);
 const rest = await collect(again.iterate(RESUME, { turn: seen[0].turnId, after: seen.at(-1).seq }), "resumeTurn");
 checkWhole([...seen, ...rest]);
 assert.deepEqual(await collect(again.iterate(RESUME, { turn: seen[0].turnId, after: 0 }), "resumeTurn"), [...seen, ...rest]);
-await again.dispose();
+await again.close();
 
-console.log(JSON.stringify({ events: events.length, text: message.text, sources: message.sources.length }));
+const stranger = connect("a token that nobody gave out");
+const denied = await refusal(stranger.iterate(SEND, { input }));
+await stranger.close();
+
+console.log(JSON.stringify({ events: events.length, text: message.text, sources: message.sources.length, denied }));
+process.exit();

@@ -1,8 +1,8 @@
 // node reconnecting.mjs URL TOKEN CHAT: the connection breaks in the middle; graphql-ws reconnects and subscribes
 // again by itself, with the same variables, and the turn is neither asked twice nor loses a word.
 import assert from "node:assert/strict";
+import { createClient } from "graphql-ws";
 import WebSocket from "ws";
-import { overWebSocket } from "./transports.mjs";
 
 const [url, token, chat] = process.argv.slice(2);
 const sockets = [];
@@ -12,8 +12,10 @@ class Watched extends WebSocket {
     sockets.push(this);
   }
 }
-const client = overWebSocket(url, token, {
+const client = createClient({
+  url: url.replace(/^http/, "ws"),
   webSocketImpl: Watched,
+  connectionParams: { authorization: `Bearer ${token}` },
   retryAttempts: 5,
   retryWait: async () => {},
   shouldRetry: () => true,
@@ -25,7 +27,7 @@ const input = { sessionId: chat, text: "What is the nano pricing plan?", clientM
 const events = new Map();
 const turns = new Set();
 let received = 0;
-for await (const { data } of client.iterate(SEND, { input })) {
+for await (const { data } of client.iterate({ query: SEND, variables: { input } })) {
   const event = data.sendMessage;
   events.set(event.seq, event);
   turns.add(event.turnId);

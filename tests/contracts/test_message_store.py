@@ -31,9 +31,7 @@ async def cited(stores: Stores, user: User) -> StoredTurn:
 
 
 async def listing(stores: Stores, user: User, chat: ChatSession, request: PageRequest = ALL) -> Page[Message]:
-    page = await stores.messages.list_messages(user.id, chat.id, request)
-    assert page is not None
-    return page
+    return (await stores.messages.list_messages(user.id, [chat.id], request))[chat.id]
 
 
 async def test_messages_are_listed_oldest_first(stores: Stores, alice: User) -> None:
@@ -87,7 +85,7 @@ async def test_somebody_elses_messages_are_like_missing_ones(stores: Stores, ali
     stored = await cited(stores, alice)
     chat_id, answer_id = stored.turn.chat_id, stored.answer.id
     for user_id, ids in [(bob.id, [chat_id, answer_id]), *((alice.id, [n, n]) for n in NOBODYS_IDS)]:
-        assert await stores.messages.list_messages(user_id, ids[0], ALL) is None
+        assert await stores.messages.list_messages(user_id, ids[:1], ALL) == {}
         assert await stores.messages.get_messages(user_id, ids[1:]) == {}
         assert await stores.messages.get_sources(user_id, ids[1:]) == {}
         assert await stores.messages.rate_message(user_id, ids[1], Rating.DOWN, "no") is None

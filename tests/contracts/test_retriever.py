@@ -12,21 +12,27 @@ from domain.errors import SearchUnavailable
 from domain.knowledge import Document, IndexReport
 from domain.ports import Retriever
 from domain.terms import terms
+from providers.azure_ranking import Ranking
 from providers.azure_search import AzureSearch
 from providers.embedded_search import EmbeddedSearch
-from settings import Settings
 from tests.standins.azure_search import AzureSearchStandIn
-from tests.standins.embedder import LetterEmbedder
+from tests.standins.embedder import LetterEmbedder, Letters
 
 PRICING, HELP = "pricing", "help-guides"
 
 
-@pytest.fixture(params=["words", "embeddings", "azure"])
+AZURE = {
+    "azure": Ranking(),
+    "azure, hybrid": Ranking(model=Letters()),
+    "azure, hybrid, semantic": Ranking(model=Letters(), semantic=True),
+}
+
+
+@pytest.fixture(params=["words", "embeddings", *AZURE])
 async def retriever(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Retriever]:
-    if request.param == "azure":
+    if request.param in AZURE:
         with AzureSearchStandIn() as server:
-            settings = Settings(_env_file=None, azure_search_endpoint=server.url, azure_search_key=server.key)
-            search = AzureSearch.of(settings, (PRICING, HELP))
+            search = AzureSearch(server.url, server.key, "desk", (PRICING, HELP), ranking=AZURE[request.param])
             yield search
             await search.close()
     else:

@@ -8,7 +8,7 @@ import pytest
 
 from db.engine import Database
 from domain.errors import ChatBusy, ErrorCode, IdempotencyMismatch, NotFound
-from domain.model import ChatSession, Route, TurnError, TurnStatus, Usage, User
+from domain.model import ChatSession, Route, RouteMethod, TurnError, TurnStatus, Usage, User
 from domain.ports import BegunTurn, StoredTurn, TurnOutcome, TurnProgress
 from tests.stores import NOBODYS_IDS, RAN_OUT, UNICODE, Stores, outcome, progress, source
 
@@ -30,7 +30,7 @@ async def test_a_turn_begins_with_its_messages(stores: Stores, alice: User, chat
     assert (begun.user_message.text, begun.answer.text) == ("What is it?", "")
     assert begun.user_message.id < begun.answer.id
     assert await stores.load(alice, begun) == StoredTurn(begun.turn, begun.user_message, begun.answer, "s")
-    found = await stores.chats.get_chat(alice.id, chat.id)
+    found = await stores.get_chat(alice.id, chat.id)
     assert found is not None
     assert found.updated_at == begun.turn.created_at
 
@@ -163,7 +163,11 @@ async def test_chats_begin_turns_beside_one_another(stores: Stores, alice: User,
 
 async def test_progress_replaces_what_was_written(stores: Stores, alice: User, chat: ChatSession) -> None:
     begun = await stores.begin(chat, alice)
-    routes = (Route("help", 0.875, 'Because "é😀"'), Route("pricing", 1 / 3, ""))
+    routes = (
+        Route("help", 0.875, 'Because "é😀"', RouteMethod.MODEL),
+        Route("pricing", 1 / 3, "", RouteMethod.CLIENT),
+        Route("api", 1, ""),
+    )
     one, two = source(begun, 1, (0, 3)), source(begun, 2)
     steps = [
         TurnProgress("", "s r", "What is it, exactly? 😀", routes, ()),
@@ -215,7 +219,7 @@ async def test_a_turn_ends_with_everything(stores: Stores, alice: User, chat: Ch
     assert stored.answer == replace(begun.answer, text="See [1]", sources=(source(begun, 1, (4, 7)),))
     assert (stored.user_message, stored.timeline) == (begun.user_message, "s r -1 7")
     assert await stores.load(alice, begun) == stored
-    found = await stores.chats.get_chat(alice.id, chat.id)
+    found = await stores.get_chat(alice.id, chat.id)
     assert found is not None
     assert found.updated_at == stored.turn.ended_at
     assert (await stores.begin(chat, alice, "Next")).created
@@ -233,6 +237,18 @@ async def test_a_turn_ends_otherwise(
     assert await stores.load(alice, begun) == stored
 
 
+async def test_an_end_that_names_no_sources_keeps_the_stored_ones(
+    stores: Stores, alice: User, chat: ChatSession
+) -> None:
+    begun = await stores.begin(chat, alice)
+    written = progress(begun, "See [1]", source(begun, 1), source(begun, 2))
+    assert await stores.save(begun.turn.id, written)
+    stored = await stores.turns.finish_turn(begun.turn.id, outcome(replace(written, sources=None)))
+    assert stored is not None
+    assert stored.answer.sources == written.sources
+    assert await stores.load(alice, begun) == stored
+
+
 async def test_a_turn_ends_once(stores: Stores, alice: User, chat: ChatSession) -> None:
     begun = await stores.begin(chat, alice)
     endings = [outcome(progress(begun, f"Ending {n}", source(begun, n + 1))) for n in range(8)]
@@ -240,13 +256,13 @@ async def test_a_turn_ends_once(stores: Stores, alice: User, chat: ChatSession) 
     stored = [result for result in results if result is not None]
     assert len(stored) == 1
     at_the_end = await stores.load(alice, begun)
-    moved = await stores.chats.get_chat(alice.id, chat.id)
+    moved = await stores.get_chat(alice.id, chat.id)
     assert at_the_end == stored[0]
     assert not await stores.save(begun.turn.id, progress(begun, "More"))
     assert not await stores.save(begun.turn.id, None)
     assert await stores.turns.finish_turn(begun.turn.id, endings[0]) is None
     assert await stores.load(alice, begun) == at_the_end
-    assert await stores.chats.get_chat(alice.id, chat.id) == moved
+    assert await stores.get_chat(alice.id, chat.id) == moved
     assert await stores.queue.interrupt_expired() == []
 
 

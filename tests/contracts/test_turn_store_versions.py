@@ -87,8 +87,7 @@ async def test_pages_keep_the_order(stores: Stores, alice: User, chat: ChatSessi
         await end(stores, await again(stores, alice, turn.answer.id), f"{turn.user_message.text} anew")
     whole, seen, cursor = await stores.texts(alice, chat), list[str](), None
     while True:
-        page = await stores.messages.list_messages(alice.id, chat.id, PageRequest(size, after=cursor))
-        assert page is not None
+        page = (await stores.messages.list_messages(alice.id, [chat.id], PageRequest(size, after=cursor)))[chat.id]
         seen += [message.text for message in page.items]
         if not page.has_next:
             break

@@ -51,8 +51,8 @@ async def test_questions_are_answered_one_after_the_other(open_desk: Open) -> No
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
         assert isinstance(events[0], TurnStarted)
         assert isinstance(events[-1], TurnCompleted)
-    page = await desk.messages.list_messages(desk.viewer.user_id, desk.chat.id, PageRequest.of())
-    assert page is not None
+    pages = await desk.messages.list_messages(desk.viewer.user_id, [desk.chat.id], PageRequest.of())
+    page = pages[desk.chat.id]
     assert [m.text for m in page.items if m.text.endswith("?")] == ["One?", "Two?", "Three?"]
 
 

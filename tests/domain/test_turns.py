@@ -79,8 +79,8 @@ async def test_the_same_key_attaches_and_another_text_is_refused(open_desk: Call
     assert again.id == first.id
     with pytest.raises(IdempotencyMismatch):
         await desk.turns.send(desk.viewer, desk.chat.id, "So!", "key")
-    page = await desk.messages.list_messages(desk.viewer.user_id, desk.chat.id, PageRequest.of())
-    assert page is not None
+    pages = await desk.messages.list_messages(desk.viewer.user_id, [desk.chat.id], PageRequest.of())
+    page = pages[desk.chat.id]
     assert len(page.items) == 2
 
 
@@ -288,8 +288,8 @@ async def test_unfit_text_is_refused_and_nothing_is_stored(
     with pytest.raises(BadUserInput) as refused:
         await desk.turns.send(desk.viewer, desk.chat.id, text)
     assert list(refused.value.details["fields"]) == ["text"]
-    page = await desk.messages.list_messages(desk.viewer.user_id, desk.chat.id, PageRequest.of())
-    assert page is not None
+    pages = await desk.messages.list_messages(desk.viewer.user_id, [desk.chat.id], PageRequest.of())
+    page = pages[desk.chat.id]
     assert page.items == ()
 
 

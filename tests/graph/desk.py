@@ -32,12 +32,14 @@ from domain.agents.state import Draft, TurnContext
 from domain.chats import Chats
 from domain.followers import Followers
 from domain.model import Route, Source, Span, Usage
+from domain.places import PlaceLimits
 from domain.queue import TurnQueue
 from domain.runner import TurnLimits, TurnRunner, Workflow
 from domain.services import Services
 from domain.streams import OpenStreams
 from domain.tokens import Tokens, TokenSecrets
 from domain.turns import Turns
+from frames import Frames
 from graph.view import create_graphql
 from providers.memory_log import MemoryTurnLog
 from providers.memory_signals import MemorySignals
@@ -130,6 +132,12 @@ class Desk:
         grant = await self.services.accounts.sign_up(name, f"{name}@example.test", PASSWORD, address="127.0.0.1")
         return grant.access_token
 
+    async def nothing_is_open(self) -> None:
+        """Returns when no stream and no socket is. Fails when some stay."""
+        async with asyncio.timeout(10):
+            while self.streams._ends or self.streams.places.taken:
+                await asyncio.sleep(0.01)
+
     async def new_chat(self, token: str) -> str:
         """A new chat's global id."""
         viewer = await self.services.accounts.authenticate(token)
@@ -162,7 +170,10 @@ async def open_desk(database_url: str, settings: Settings) -> AsyncIterator[Desk
             return await desk.workflow(context)
 
         runner = TurnRunner(scripted, turn_store, log, signals, limits)
-        streams = OpenStreams(signals)
+        places = PlaceLimits(
+            settings.max_streams_per_user, settings.max_streams_per_address, settings.max_sockets_per_address
+        )
+        streams = OpenStreams(signals, places)
         queue = TurnQueue(SqlQueueStore(database), log, runner, catalog)
         turns = Turns(turn_store, Followers(turn_store, log, streams), signals, runner, queue, catalog, limiter)
         accounts = Accounts(SqlAccountStore(database), SqlLoginStore(database), hasher, limiter, signals, tokens)
@@ -185,7 +196,7 @@ async def _served(app: Starlette) -> AsyncIterator[str]:
             app,
             log_config=None,
             access_log=False,
-            ws="websockets-sansio",
+            ws=Frames,
             ws_per_message_deflate=False,
             lifespan="off",
             timeout_graceful_shutdown=2,

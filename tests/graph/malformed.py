@@ -76,6 +76,7 @@ class Case:
     body: bytes = b""
     raw: bytes | None = None
     cut: int | None = None
+    path: bytes = b"/graphql"
 
     @property
     def broken(self) -> bool:
@@ -85,7 +86,7 @@ class Case:
     def data(self) -> bytes:
         if self.raw is not None:
             return self.raw + b"\r\n\r\n"
-        target = b"/graphql" + (b"?" + self.query if self.query else b"")
+        target = self.path + (b"?" + self.query if self.query else b"")
         length = (
             [] if self.method in (b"GET", *METHODS) and not self.body else [(b"Content-Length", b"%d" % len(self.body))]
         )
@@ -258,7 +259,7 @@ def wrong_with(case: Case, answer: Answer | None) -> str | None:
         return f"status {answer.status}"
     if case.method == b"HEAD" or case.broken or 200 < answer.status < 300:
         return None
-    if answer.content_type.startswith("text/event-stream"):
+    if answer.content_type.startswith(("text/event-stream", "multipart/mixed")):
         return next((f"code {code}" for code in MASKED if code.encode() in answer.body), None)
     if not answer.content_type.startswith(("application/json", "application/graphql-response+json")):
         return f"an answer as {answer.content_type!r}"

@@ -1,4 +1,4 @@
-"""graphql-sse in its distinct connections mode, read byte by byte."""
+"""graphql-sse in its distinct connections mode."""
 
 import asyncio
 import json
@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from tests.graph.desk import TEXT, Desk, Held
+from tests.graph.event_streams import blocks, event
 
+pytestmark = pytest.mark.conformance("graphql-sse, distinct connections")
 SEND = """subscription($input: SendMessageInput!) { sendMessage(input: $input) {
   __typename seq turnId ... on AnswerDelta { text } ... on TurnCompleted { message { text } } } }"""
 RESUME = "subscription($turn: ID!, $after: Int!) { resumeTurn(turnId: $turn, after: $after) { seq } }"
@@ -29,22 +31,6 @@ async def stream(
     body = {"query": query, "variables": variables}
     async with desk.http.stream("POST", desk.url, json=body, headers=headers) as response:
         yield response
-
-
-async def blocks(response: httpx.Response) -> AsyncIterator[str]:
-    """The stream's events and comments, as they come."""
-    text = ""
-    async for piece in response.aiter_text():
-        text += piece
-        *whole, text = text.split("\n\n")
-        for block in whole:
-            yield block
-
-
-def event(block: str) -> tuple[str | None, str, Any]:
-    """id, event and data."""
-    fields = {name: value.removeprefix(" ") for name, _, value in (line.partition(":") for line in block.split("\n"))}
-    return fields.get("id"), fields["event"], json.loads(fields["data"]) if fields["data"] else None
 
 
 async def rest_of(response: httpx.Response) -> list[tuple[str | None, str, Any]]:

@@ -7,16 +7,18 @@ import gzip
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from tests.conformance import INPUTS
 from tests.graph.desk import PASSWORD, code_of
 from tests.graph.malformed import Case, Wire, malformed, wrong_with
 from tests.live_server import live_server
 
+pytestmark = pytest.mark.conformance("Malformed HTTP")
 NUMBER = int(os.environ.get("ANSWERDESK_MALFORMED", "400"))
 ASK = b'{"query": "{ __typename }"}'
 REGISTER = "mutation($input: RegisterInput!) { register(input: $input) { accessToken } }"
@@ -44,8 +46,11 @@ def wire(base: str) -> Iterator[Wire]:
     wire.close()
 
 
-def test_nothing_that_is_sent_is_the_servers_fault(wire: Wire, token: str) -> None:
+def test_nothing_that_is_sent_is_the_servers_fault(
+    wire: Wire, token: str, record_property: Callable[[str, object], None]
+) -> None:
     """The server's log is looked through for tracebacks when it has stopped."""
+    record_property(INPUTS, NUMBER)
     statuses: Counter[int | None] = Counter()
     for number in range(NUMBER):
         case = malformed(number, token)

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage, S
 from domain.errors import ContentFiltered, DeskError, ModelUnavailable
 from providers.azure_openai import azure_openai_model
 from providers.model_errors import FILTERED, model_error
-from providers.openai import RETRIES, close_model
+from providers.openai import close_model
 from settings import Settings
 from tests.standins.azure_openai import AzureOpenAIStandIn, Fault
 from tests.standins.faults import (
@@ -28,6 +28,7 @@ from tests.standins.faults import (
 
 OLD, DATED, V1 = "2023-05-15", "2024-10-21", "v1"
 QUESTION: list[BaseMessage] = [SystemMessage("Be brief."), HumanMessage("How much is nano?")]
+RETRIES = 2
 ANSWER = "The nano plan is $9 a month [1].\nIt has one seat — ✓."
 AT_ONCE = {"retry-after-ms": "1"}
 PATIENCE = 0.3

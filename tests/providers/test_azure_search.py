@@ -11,7 +11,9 @@ import pytest
 from domain.chunking import MARKDOWN, chunk
 from domain.errors import SearchUnavailable
 from domain.knowledge import Document, IndexReport
-from providers.azure_search import AzureSearch, index_name, simple_query
+from providers.azure_index import index_name
+from providers.azure_ranking import simple_query
+from providers.azure_search import AzureSearch
 from settings import Settings
 from tests.standins.azure_search import AzureSearchStandIn
 from tests.standins.faults import Hang, Malformed, Refuse, RefuseRows, Reset
@@ -217,8 +219,8 @@ async def test_nothing_to_search_for_finds_nothing(
 @pytest.mark.parametrize(
     ("fault", "message", "attempts"),
     [
-        (Refuse(401), "refuses this server's key", 1),
-        (Refuse(403), "refuses this server's key", 1),
+        (Refuse(401), "refuses this server's credentials", 1),
+        (Refuse(403), "refuses this server's credentials", 1),
         (Refuse(404), "not been indexed", 1),
         (Refuse(400), "cannot be searched", 1),
         (Refuse(429), "is busy", 3),
@@ -284,14 +286,14 @@ async def test_check_proves_the_search_of_every_agent(upstream: AzureSearchStand
     await search.index("help-guides", [])
     await search.check()
     upstream.script(Refuse(403), when=SEARCH)
-    with pytest.raises(SearchUnavailable, match="key"):
+    with pytest.raises(SearchUnavailable, match="credentials"):
         await search.check()
 
 
 async def test_a_wrong_key_is_search_unavailable(upstream: AzureSearchStandIn) -> None:
     search = retriever_on(upstream, azure_search_key="wrong")
     try:
-        with pytest.raises(SearchUnavailable, match="key"):
+        with pytest.raises(SearchUnavailable, match="credentials"):
             await search.index("pricing", [NANO])
     finally:
         await search.close()

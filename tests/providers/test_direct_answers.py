@@ -4,14 +4,23 @@
 """
 
 import asyncio
+import gzip
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from langchain_core.language_models import FakeListChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, message_chunk_to_message
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+    message_chunk_to_message,
+)
 
 from domain.agents.answering import DirectModel
 from domain.errors import ContentFiltered, DeskError, ModelUnavailable
@@ -20,13 +29,14 @@ from providers.direct_answers import DirectAnswers
 from providers.event_stream import LONGEST as LONGEST_EVENT
 from providers.event_stream import EventTooLongError
 from providers.model_errors import model_error
-from providers.openai import RETRIES, close_model
+from providers.openai import close_model
 from settings import Settings
 from tests.standins.azure_openai import AzureOpenAIStandIn
 from tests.standins.faults import CutShort, ErrorInStream, FilterAnswer, FilterPrompt, Hang, Malformed, Refuse, Reset
 from tests.standins.loopback import Exchange, LoopbackServer, Reply
 
 QUESTION = [HumanMessage("How much is nano?")]
+RETRIES = 2
 ANSWER = "The nano plan is $9 a month [1].\nIt has one seat — ✓."
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10, "prompt_tokens_details": {"cached_tokens": 2}}
 
@@ -98,9 +108,10 @@ class Scripted(LoopbackServer):
     """Sends the given bytes, a piece at a time."""
 
     pieces: list[bytes]
+    headers: Mapping[str, str] = {}
 
     async def answer(self, exchange: Exchange, reply: Reply) -> None:
-        await reply.start(200, {"content-type": "text/event-stream"})
+        await reply.start(200, {"content-type": "text/event-stream", **self.headers})
         for piece in self.pieces:
             await reply.part(piece)
             await asyncio.sleep(0)
@@ -226,6 +237,41 @@ async def test_an_answer_without_an_end_is_left(scripted: Scripted) -> None:
     exchange = scripted.requests[-1]
     assert await asyncio.to_thread(exchange.ended.wait, 5)
     assert exchange.aborted
+
+
+@pytest.mark.parametrize("version", ["2024-10-21", "2023-05-15", "v1"])
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [HumanMessage("How much — is nano? \u2028 \"quoted\" 😀")],
+        [SystemMessage("Be brief."), HumanMessage("a"), AIMessage("b"), HumanMessage("c", additional_kwargs={"evidence": 1})],
+        [SystemMessage("x", name="rules"), HumanMessage([{"type": "text", "text": "in parts"}])],
+        [HumanMessage("a"), AIMessage("", tool_calls=[{"name": "look", "args": {"q": 1}, "id": "1"}]), ToolMessage("7", tool_call_id="1")],
+    ],
+    ids=["one", "conversation", "not only texts", "tools"],
+)  # fmt: skip
+async def test_a_request_goes_out_as_the_library_sends_it(
+    scripted: Scripted, messages: list[BaseMessage], version: str
+) -> None:
+    scripted.pieces = [frames(WHOLE["plain"])]
+    settings = {"temperature": 0.5, "max_tokens": 100, "seed": 1, "model_kwargs": {"logit_bias": {"1": 2}}}
+    async with model_at(scripted.url, version) as model:
+        for changed in ({}, dict(list(settings.items())[:3]), settings):
+            for name, value in changed.items():
+                setattr(model, name, value)
+            async for _ in model.astream(messages):
+                pass
+            await model.write(messages, lambda text: None)
+            expected, sent = scripted.requests[-2:]
+            assert (sent.path, sent.query, sent.body) == (expected.path, expected.query, expected.body)
+            assert sent.headers == expected.headers
+
+
+async def test_an_answer_that_comes_packed_is_unpacked(scripted: Scripted) -> None:
+    scripted.headers = {"content-encoding": "gzip"}
+    scripted.pieces = [gzip.compress(frames(WHOLE["azure"]))]
+    async with model_at(scripted.url, "v1") as model:
+        assert (await ours(model))[0] == "Nano costs — 9 € 😀 [1]."
 
 
 async def test_nobody_listening_is_no_lateness() -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from domain.chunking import MARKDOWN
 from domain.errors import SearchUnavailable
-from domain.knowledge import Document
+from domain.knowledge import Document, TermStatistics
 from domain.terms import terms
 from providers.embedded_search import EmbeddedSearch
 from providers.embeddings import DIMENSIONS, installed_embedder
@@ -157,6 +157,29 @@ async def test_many_searches_at_once_find_the_same(tmp_path: Path) -> None:
     assert list(await scores(search, "hare")) == ["new"]
 
 
+async def test_what_another_process_indexes_is_found_by_the_next_search(tmp_path: Path) -> None:
+    search, another = EmbeddedSearch(tmp_path), EmbeddedSearch(tmp_path)
+    await search.index("a", [*PLANS, TURTLE])
+    before = await scores(search, "turtle plan stone")
+    assert await search.term_statistics("a", terms("turtle stone")) == TermStatistics(7, {"turtl": 1, "stone": 0})
+    await another.index("a", [*PLANS, replace(TURTLE, body="Turtles swim. Stones sink.", digest="2")])
+    after = await search.search("a", "turtle plan stone", 50)
+    assert after == await EmbeddedSearch(tmp_path).search("a", "turtle plan stone", 50)
+    assert {passage.chunk.document_id: passage.score for passage in after} != before
+    assert "Turtles swim. Stones sink." in {passage.chunk.text for passage in after}
+    assert await search.term_statistics("a", terms("turtle stone")) == TermStatistics(7, {"turtl": 1, "stone": 1})
+
+
+async def test_what_is_kept_in_memory_changes_no_answer(tmp_path: Path) -> None:
+    warm = EmbeddedSearch(tmp_path)
+    await warm.index("a", [*PLANS, TURTLE, document("both", "The turtle plan costs nothing a month for 6 turtles.")])
+    words = ["turtle", "plan", "costs", "number", "3", "month", "nowhere", "turtles"]
+    for first in words:
+        for second in words:
+            question = f"Does {first} or {second}?"
+            assert await warm.search("a", question, 4) == await EmbeddedSearch(tmp_path).search("a", question, 4)
+
+
 async def test_a_failure_leaves_the_index_as_it_was(tmp_path: Path) -> None:
     search = EmbeddedSearch(tmp_path)
     await search.index("a", [TURTLE])
@@ -194,7 +217,7 @@ async def test_what_is_no_index_is_unavailable(tmp_path: Path) -> None:
 INDEXER = """
 import asyncio, json, sys
 from pathlib import Path
-from domain.knowledge import Document
+from domain.knowledge import Document, TermStatistics
 from providers.embedded_search import EmbeddedSearch
 
 async def main():

@@ -46,6 +46,17 @@ def test_any_bytes_are_read_as_the_sdk_reads_them(noise: bytes, size: int) -> No
     assert read([stream[n : n + size] for n in range(0, len(stream), size)]) == as_the_sdk(stream)
 
 
+PIECES = st.sampled_from(
+    [b"data: 1\n\n", b"data: \n\n", b"data:  x\n\n", b"data: \r\n\n", b"data: 2\n", b"\n", b"\r", b"da", b": x\n\n"]
+)
+
+
+@given(st.lists(PIECES, max_size=8))
+def test_reads_that_are_just_one_event_are_read_as_the_sdk_reads_them(parts: list[bytes]) -> None:
+    parts = [*parts, b"\n\n", b"data: 1\n\n"]
+    assert read(parts) == as_the_sdk(b"".join(parts))
+
+
 def test_a_long_event_over_many_reads_is_joined_once() -> None:
     reader = EventReader()
     assert not any(reader.feed(b"data: " if not n else b"x" * 100) for n in range(2_000))

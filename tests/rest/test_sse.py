@@ -11,7 +11,7 @@ import pytest
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.errors import DatabaseUnavailable, ErrorCode, Unauthenticated
 from domain.events import AnswerDelta, RouteChosen, SourcesFound, TurnCompleted, TurnEnded, TurnEvent, TurnStarted
-from domain.model import Message, Role, Route, Source, Span, TurnError, TurnStatus
+from domain.model import Message, Role, Route, RouteMethod, Source, Span, TurnError, TurnStatus
 from rest.sse import AT_ONCE, EventStream, encode_event
 from tests.rest.event_frames import read_frame, read_frames
 
@@ -97,7 +97,12 @@ async def run(batches: Batches, client: Client, heartbeat: float = 15) -> None:
             {"user_message": {**ANSWER_DATA, "id": 1, "role": "USER", "text": "Nano?", "sources": []}},
         ),
         (
-            RouteChosen(2, 7, (Route("pricing", 0.9, "prices"), Route("gone", 0.1, "was there once")), "Nano?"),
+            RouteChosen(
+                2,
+                7,
+                (Route("pricing", 0.9, "prices"), Route("gone", 0.1, "was there once", RouteMethod.MODEL)),
+                "Nano?",
+            ),
             "route_chosen",
             {
                 "routes": [
@@ -105,11 +110,13 @@ async def run(batches: Batches, client: Client, heartbeat: float = 15) -> None:
                         "agent": {"name": "pricing", "title": "Pricing", "description": "Plans and prices"},
                         "confidence": 0.9,
                         "reason": "prices",
+                        "method": "EMBEDDED",
                     },
                     {
                         "agent": {"name": "gone", "title": "gone", "description": ""},
                         "confidence": 0.1,
                         "reason": "was there once",
+                        "method": "MODEL",
                     },
                 ],
                 "standalone_question": "Nano?",

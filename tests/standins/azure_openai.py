@@ -1,4 +1,4 @@
-"""A stand-in for Azure OpenAI: chat completions on dated api-versions, on the v1 API, and as plain OpenAI.
+"""A stand-in for Azure OpenAI: chat completions and embeddings on dated api-versions, on the v1 API, and as plain OpenAI.
 
     with AzureOpenAIStandIn() as upstream:
         upstream.script(Refuse(503), "Hello [1].")       # one step for each of the next requests, in order
@@ -11,12 +11,16 @@ the role, then content with filter results, then the finish reason, then (when a
 """
 
 import asyncio
+import json
 import re
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from tests.standins.embedder import LetterEmbedder
+from tests.standins.entra import OPENAI, EntraStandIn
 from tests.standins.faults import CutShort, ErrorInStream, FilterAnswer, FilterPrompt, Hang, Malformed, Refuse, Reset
 from tests.standins.loopback import Exchange, LoopbackServer, Reply
 
@@ -24,8 +28,22 @@ Messages = list[dict[str, Any]]
 Answer = str | Callable[[Messages], str]
 
 
+@dataclass(frozen=True)
+class Calls:
+    """A call of the tool that the request brings, with these arguments: as JSON, or just as they are."""
+
+    arguments: Mapping[str, Any] | str
+
+
+@dataclass(frozen=True)
+class Declines:
+    """The model will not, in words of its own."""
+
+    refusal: str = "I can't help with that."
+
+
 Fault = Refuse | FilterPrompt | FilterAnswer | Hang | Reset | CutShort | Malformed | ErrorInStream
-Step = Answer | Fault
+Step = Answer | Fault | Calls | Declines
 
 _UNFILTERED = {"hate": {"filtered": False, "severity": "safe"}, "violence": {"filtered": False, "severity": "safe"}}
 _FILTERED = {"hate": {"filtered": True, "severity": "high"}}
@@ -40,14 +58,25 @@ def quote_first_passage(messages: Messages) -> str:
 
 
 class AzureOpenAIStandIn(LoopbackServer):
-    """`pace` is the time between two pieces of an answer, in seconds."""
+    """`pace` is the time between two pieces of an answer, in seconds. With `entra` keys are switched off, and tokens count."""
 
-    def __init__(self, deployment: str = "gpt-4o", pace: float = 0.0) -> None:
+    def __init__(self, deployment: str = "gpt-4o", pace: float = 0.0, entra: EntraStandIn | None = None) -> None:
         super().__init__()
         self.deployment = deployment
+        self.other_deployments: set[str] = set()
+        """That answer as well."""
+        self.embedding_deployment = "text-embedding-3-small"
+        self.embedder = LetterEmbedder()
+        self.embedding_fault: Refuse | Hang | Reset | Malformed | None = None
+        """What is wrong with every request for vectors."""
+        self.entra = entra
         self.key = secrets.token_hex(16)
         self.pace = pace
+        self.window: int | None = None
+        """Words that a prompt may have; one with more is refused."""
         self.otherwise: Answer = quote_first_passage
+        self.fault: Fault | None = None
+        """What is wrong with every request that nothing is scripted for."""
         self._steps: deque[Step] = deque()
 
     def script(self, *steps: Step) -> None:
@@ -56,11 +85,13 @@ class AzureOpenAIStandIn(LoopbackServer):
 
     def environment(self, api_version: str = "2024-10-21") -> dict[str, str]:
         """The settings that point a server here."""
+        known_by = {"AZURE_CREDENTIAL": "entra"} if self.entra else {"AZURE_OPENAI_API_KEY": self.key}
         return {
-            "AZURE_OPENAI_API_KEY": self.key,
+            **known_by,
             "AZURE_OPENAI_DEPLOYMENT": self.deployment,
             "AZURE_OPEN_API_ENDPOINT": self.url,
             "AZURE_OPENAI_API_VERSION": api_version,
+            "AZURE_OPENAI_EMBEDDING_DEPLOYMENT": self.embedding_deployment,
         }
 
     async def answer(self, exchange: Exchange, reply: Reply) -> None:
@@ -68,7 +99,11 @@ class AzureOpenAIStandIn(LoopbackServer):
         if refusal is not None:
             status, code, message = refusal
             return await reply.json(status, _error(code, message))
-        step = self._steps.popleft() if self._steps else self.otherwise
+        if exchange.path.endswith("/embeddings"):
+            return await self._embed(exchange, reply)
+        if self.window is not None and _words(exchange) > self.window:
+            return await reply.json(400, _too_long())
+        step = self._steps.popleft() if self._steps else self.fault or self.otherwise
         match step:
             case Refuse():
                 body = _error(step.code, f"refused, as scripted; key {self.key}")
@@ -82,6 +117,8 @@ class AzureOpenAIStandIn(LoopbackServer):
         said = step if isinstance(step, str) else step if callable(step) else self.otherwise
         text = said if isinstance(said, str) else said(exchange.body["messages"])
         completion = _Completion(exchange, text)
+        if isinstance(step, Calls | Declines):
+            return await reply.json(200, completion.whole_message(*_message(step, exchange.body)))
         if exchange.body.get("stream"):
             return await self._stream(completion, step, reply)
         return await self._whole(completion, step, reply)
@@ -89,20 +126,56 @@ class AzureOpenAIStandIn(LoopbackServer):
     def _refusal(self, exchange: Exchange) -> tuple[int, str, str] | None:
         """What Azure says to a request that is wrong by itself."""
         body, version = exchange.body or {}, exchange.query.get("api-version")
-        dated = re.fullmatch(r"/openai/deployments/([^/]+)/chat/completions", exchange.path)
-        undated = exchange.path == "/openai/v1/chat/completions"
-        if exchange.path == "/v1/chat/completions":
+        dated = re.fullmatch(r"/openai/deployments/([^/]+)/(?:chat/completions|embeddings)", exchange.path)
+        undated = exchange.path in ("/openai/v1/chat/completions", "/openai/v1/embeddings")
+        if exchange.path in ("/v1/chat/completions", "/v1/embeddings"):
             return None
         if not (dated and version) and not (undated and version in (None, "v1", "preview", "latest")):
             return 404, "404", "Resource not found"
-        bearer = exchange.headers.get("authorization", "").removeprefix("Bearer ")
-        if self.key not in (exchange.headers.get("api-key"), bearer if undated else None):
-            return 401, "401", "Access denied due to invalid subscription key or wrong API endpoint."
-        if (dated[1] if dated else body.get("model")) != self.deployment:
+        if stranger := self._stranger(exchange, undated):
+            return stranger
+        embeds = exchange.path.endswith("/embeddings")
+        known = {self.embedding_deployment} if embeds else {self.deployment, *self.other_deployments}
+        if (dated[1] if dated else body.get("model")) not in known:
             return 404, "DeploymentNotFound", "The API deployment for this resource does not exist."
         if dated and version and version < "2024-09" and "stream_options" in body:
             return 400, "invalid_request_error", "Unrecognized request argument supplied: stream_options"
         return None
+
+    def _stranger(self, exchange: Exchange, undated: bool) -> tuple[int, str, str] | None:
+        if self.entra is None:
+            bearer = exchange.headers.get("authorization", "").removeprefix("Bearer ")
+            if self.key not in (exchange.headers.get("api-key"), bearer if undated else None):
+                return 401, "401", "Access denied due to invalid subscription key or wrong API endpoint."
+        elif "api-key" in exchange.headers:
+            return 403, "AuthenticationTypeDisabled", "Key based authentication is disabled for this resource."
+        elif not self.entra.lets_in(exchange, OPENAI):
+            return 401, "401", "Unauthorized. Access token is missing, invalid, audience is incorrect, or have expired."
+        elif not self.entra.assigned:
+            return 401, "PermissionDenied", "The principal lacks the required data action to perform this operation."
+        return None
+
+    async def _embed(self, exchange: Exchange, reply: Reply) -> None:
+        match self.embedding_fault:
+            case Refuse(status, code, headers):
+                return await reply.json(status, _error(code, f"refused, as scripted; key {self.key}"), dict(headers))
+            case Malformed():
+                return await reply.text(200, '{"data": [', {"content-type": "application/json"})
+            case Reset():
+                return reply.reset()
+            case Hang():
+                await self.hang(reply)
+        asked = exchange.body["input"]
+        texts = [asked] if isinstance(asked, str) else asked
+        if not 1 <= len(texts) <= 2_048 or not all(0 < len(text) <= 30_000 for text in texts):
+            return await reply.json(400, _error("invalid_request_error", "'$.input' is invalid."))
+        data = [
+            {"object": "embedding", "index": place, "embedding": [float(value) for value in vector]}
+            for place, vector in enumerate(self.embedder.embed(texts))
+        ]
+        words = sum(len(text.split()) for text in texts)
+        usage = {"prompt_tokens": words, "total_tokens": words}
+        return await reply.json(200, {"object": "list", "model": exchange.body["model"], "data": data, "usage": usage})
 
     async def _whole(self, completion: "_Completion", step: Step, reply: Reply) -> None:
         match step:
@@ -170,7 +243,7 @@ class _Completion:
 
     def __init__(self, exchange: Exchange, text: str) -> None:
         self.pieces = re.findall(r"\S+\s*|\s+", text)
-        self._words = sum(len(str(message.get("content")).split()) for message in exchange.body["messages"])
+        self._words = _words(exchange)
         self._azure = exchange.path.startswith("/openai/")
         self._id = f"chatcmpl-{secrets.token_hex(8)}"
 
@@ -212,6 +285,12 @@ class _Completion:
             choice["content_filter_results"] = _UNFILTERED if filtered_after is None else _FILTERED
         return self.chunk([choice], object="chat.completion", usage=self.usage())
 
+    def whole_message(self, message: dict[str, Any], reason: str) -> dict[str, Any]:
+        """One that is more than text; asked for without a stream."""
+        whole = self.whole(None)
+        whole["choices"][0] |= {"message": message, "finish_reason": reason}
+        return whole
+
     def _choice(
         self, delta: dict[str, Any], reason: str | None = None, filters: dict[str, Any] | None = None
     ) -> dict[str, Any]:
@@ -221,8 +300,29 @@ class _Completion:
         return choice
 
 
+def _message(step: Calls | Declines, asked: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The message and why it ended. A tool that the request insists on ends it as if nothing had been called."""
+    message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
+    if isinstance(step, Declines):
+        return message | {"refusal": step.refusal}, "stop"
+    arguments = step.arguments if isinstance(step.arguments, str) else json.dumps(step.arguments)
+    called = {"name": asked["tools"][0]["function"]["name"], "arguments": arguments}
+    call = {"id": f"call_{secrets.token_hex(8)}", "type": "function", "function": called}
+    return message | {"tool_calls": [call]}, "stop" if isinstance(asked.get("tool_choice"), dict) else "tool_calls"
+
+
 def _error(code: str, message: str) -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "type": code}}
+
+
+def _words(exchange: Exchange) -> int:
+    return sum(len(str(message.get("content")).split()) for message in exchange.body["messages"])
+
+
+def _too_long() -> dict[str, Any]:
+    message = "This model's context is full. Shorten the messages."
+    code, kind = "context_length_exceeded", "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": "messages", "code": code}}
 
 
 def _prompt_filtered() -> dict[str, Any]:

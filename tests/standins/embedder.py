@@ -1,5 +1,7 @@
 """A small embedder for tests: words that share letters have similar vectors, so it finds what no term matches."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,3 +26,20 @@ class LetterEmbedder:
                 ] += 1
             row /= np.linalg.norm(row) or 1
         return vectors
+
+
+class Letters:
+    """The same as a model that is asked from an event loop; it fails with `fault` when there is one."""
+
+    def __init__(self, name: str = "letters") -> None:
+        self.embedder = LetterEmbedder(name)
+        self.name = name
+        self.fault: Exception | None = None
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        if self.fault is not None:
+            raise self.fault
+        return [[float(value) for value in vector] for vector in self.embedder.embed(list(texts))]
+
+    async def close(self) -> None:
+        """Nothing is held open."""

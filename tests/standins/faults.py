@@ -66,3 +66,17 @@ class RefuseRows:
     """The service takes all rows of a batch but the first so many."""
 
     rows: int = 1
+
+
+FAULTS: dict[str, Refuse | Hang | Reset | Malformed] = {
+    "unauthorised": Refuse(401),
+    "missing": Refuse(404),
+    "refused": Refuse(400),
+    "busy": Refuse(429, headers={"retry-after": "30"}),
+    "failing": Refuse(500),
+    "down": Refuse(503),
+    "silent": Hang(),
+    "reset": Reset(),
+    "malformed": Malformed(),
+}
+"""Those that both services can have, by the names to switch them on with."""

@@ -1,4 +1,5 @@
-"""A small full-text search: Azure's simple query syntax, OData comparisons, and BM25 over analyzed words."""
+"""A small search engine: Azure's simple query syntax, OData comparisons, BM25 over analyzed words, nearest vectors, and
+the fusion of both."""
 
 import math
 import re
@@ -9,6 +10,11 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 Row = dict[str, Any]
+Ranked = list[tuple[float, Row]]
+"""Rows with their scores, best first."""
+
+FUSION = 60
+"""The constant of reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009), as the service has it."""
 
 _WORD = re.compile(r"\w+")
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {"eq": eq, "ne": ne, "gt": gt, "ge": ge, "lt": lt, "le": le}
@@ -59,6 +65,29 @@ def rank(query: SimpleQuery, rows: Sequence[Row], fields: Sequence[str]) -> list
     frequency = Counter(word for _, words in read for word in set(words))
     ranked = [(_score(query, words, frequency, len(read), average), row) for row, words in read]
     return sorted((pair for pair in ranked if pair[0] > 0), key=lambda pair: -pair[0])
+
+
+def nearest(vector: Sequence[float], rows: Sequence[Row], field: str, count: int) -> Ranked:
+    """The rows nearest by cosine among those with a vector, all of them compared; scored 1 / (2 - cosine) as the service does."""
+    near = [(1 / (2 - _cosine(vector, row[field])), row) for row in rows if row.get(field)]
+    return sorted(near, key=lambda pair: -pair[0])[:count]
+
+
+def fused(rankings: Sequence[Ranked], key: str) -> Ranked:
+    """One ranking of several: each row's sum of 1 / (FUSION + its rank)."""
+    scores: Counter[str] = Counter()
+    rows: dict[str, Row] = {}
+    for ranking in rankings:
+        for place, (_, row) in enumerate(ranking, 1):
+            scores[row[key]] += 1 / (FUSION + place)  # type: ignore[assignment]
+            rows[row[key]] = row
+    return sorted(((score, rows[name]) for name, score in scores.items()), key=lambda pair: -pair[0])
+
+
+def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
+    product = sum(a * b for a, b in zip(one, other, strict=True))
+    lengths = math.hypot(*one) * math.hypot(*other)
+    return product / lengths if lengths else 0.0
 
 
 def _words(row: Row, fields: Sequence[str]) -> list[str]:

@@ -8,13 +8,15 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from domain.chunking import MARKDOWN
 from domain.knowledge import Document
-from providers.azure_openai import azure_openai_model
+from providers.azure_openai import azure_openai_embeddings, azure_openai_model
+from providers.azure_ranking import Ranking
 from providers.azure_search import AzureSearch
 from providers.model_errors import model_error
 from providers.openai import close_model
 from settings import Settings
 from tests.standins.azure_openai import AzureOpenAIStandIn
 from tests.standins.azure_search import AzureSearchStandIn
+from tests.standins.embedder import Letters
 from tests.standins.faults import ErrorInStream, FilterAnswer, FilterPrompt, Refuse
 from tests.standins.loopback import Exchange
 from tests.standins.specs import DATED, SEARCH_DOCUMENTS, SEARCH_INDEXES, V1, complaints, missing
@@ -22,7 +24,7 @@ from tests.standins.specs import DATED, SEARCH_DOCUMENTS, SEARCH_INDEXES, V1, co
 # What the service does and its description does not know: the first chunk of a stream is about no completion yet,
 # a field can be a collection, and there are nulls where nothing is to be said.
 UNDESCRIBED = re.compile(
-    r"\$\.object: '' is not one of|\$\.fields\[2\]\.type: 'Collection\(Edm\.String\)' is not one of"
+    r"\$\.object: '' is not one of|\$\.fields\[\d+\]\.type: 'Collection\(Edm\.\w+\)' is not one of"
     r"|\$\.value\[\d+\]\.errorMessage: None is not|\$\.error\.type: None is not"
 )
 
@@ -70,9 +72,31 @@ async def test_chat_completions_fit_the_description(version: str, document: str)
             assert [faults(document, "errorResponse", exchange.sent[0]) for exchange in refused[:2]] == [[], []]
 
 
-async def test_indexing_and_searching_fit_the_description() -> None:
+@pytest.mark.parametrize("version", ["v1"])
+async def test_embeddings_fit_the_description(version: str) -> None:
+    with AzureOpenAIStandIn() as upstream:
+        settings = Settings(_env_file=None, **{k.lower(): v for k, v in upstream.environment(version).items()})  # type: ignore[arg-type]
+        model = azure_openai_embeddings(settings)
+        await model.embed(["The nano plan", "costs nine dollars."])
+        await model.close()
+        [exchange] = upstream.requests
+        assert faults(V1, "AzureCreateEmbeddingRequest", exchange.body) == []
+        assert faults(V1, "OpenAI.CreateEmbeddingResponse", exchange.sent[0]) == []
+
+
+@pytest.mark.parametrize(
+    "ranking",
+    [
+        Ranking(),
+        Ranking(semantic=True),
+        Ranking(words=False, model=Letters()),
+        Ranking(model=Letters(), semantic=True),
+    ],
+    ids=["words", "words, semantic", "vectors", "both, semantic"],
+)
+async def test_indexing_and_searching_fit_the_description(ranking: Ranking) -> None:
     with AzureSearchStandIn() as upstream:
-        search = AzureSearch(upstream.url, upstream.key, "desk", ["pricing"])
+        search = AzureSearch(upstream.url, upstream.key, "desk", ["pricing"], ranking=ranking)
         documents = [
             Document(f"plan-{n}", "pricing", f"Plan {n}", f"# Plan {n}\n\nIt costs ${n} a month.", MARKDOWN, "1")
             for n in range(3)
@@ -100,7 +124,20 @@ def search_faults(exchange: Exchange) -> list[str]:
             document, asked, answered = SEARCH_DOCUMENTS, "SearchRequest", "SearchDocumentsResult"
         case _:
             document, asked, answered = SEARCH_INDEXES, "SearchIndex", "SearchIndex"
-    return faults(document, asked, exchange.body) + faults(document, answered, exchange.sent[0])
+    found = faults(document, asked, exchange.body) if exchange.method != "GET" else []
+    if exchange.status != 404:
+        found += faults(document, answered, exchange.sent[0])
+    return found + kinds_of_faults(exchange.body or {})
+
+
+def kinds_of_faults(body: dict[str, Any]) -> list[str]:
+    """What is described by its kind, which JSON Schema does not look at."""
+    vectors = body.get("vectorSearch") or {}
+    described = [
+        *((SEARCH_DOCUMENTS, "RawVectorQuery", query) for query in body.get("vectorQueries", [])),
+        *((SEARCH_INDEXES, "HnswVectorSearchAlgorithmConfiguration", one) for one in vectors.get("algorithms", [])),
+    ]
+    return [line for document, schema, part in described for line in faults(document, schema, part)]
 
 
 def faults(document: str, schema: str, body: Any) -> list[str]:

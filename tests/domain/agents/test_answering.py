@@ -1,10 +1,12 @@
 """Waiting for answer models: the time until they begin, their silences, and stopping them; real ones on a stand-in."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from langchain_core.language_models import BaseChatModel
@@ -13,19 +15,22 @@ from langchain_openai import ChatOpenAI
 from domain.agents.answering import DirectModel
 from domain.agents.catalog import AgentCatalog
 from domain.agents.patience import LATE, ORDINARY, SILENT, ModelSilent, Patience, Waiting
+from domain.agents.prompts import PromptTooLong
 from domain.agents.state import Draft, TurnContext
 from domain.agents.workflow import build_workflow
-from domain.errors import DeskError, ModelUnavailable
+from domain.errors import DeskError, ErrorCode, ModelUnavailable
 from domain.model import Message, Role, Route, Source
 from domain.ports import History
+from providers.azure_openai import azure_openai_model
+from providers.direct_answers import DirectAnswers
 from providers.extractive import ExtractiveChatModel
 from providers.model_errors import model_error
 from providers.openai import close_model, connection, openai_model
-from providers.whole_answers import WholeChatOpenAI
+from providers.whole_answers import WholeAzureChatOpenAI, WholeChatOpenAI
 from settings import Settings
 from tests.domain.agents.conftest import Desk
 from tests.standins.azure_openai import AzureOpenAIStandIn
-from tests.standins.faults import CutShort, Hang
+from tests.standins.faults import CutShort, ErrorInStream, Hang, Refuse
 
 QUESTION = "How often should I water tomatoes?"
 ANSWER = "Water them [1] every second morning."
@@ -36,9 +41,16 @@ SOON = 1.0
 """Seconds in which a model call that is stopped must have closed its connection, on a busy machine: 0.1 otherwise."""
 
 
-class NoHistory(History):
+class Said(History):
+    """Questions and answers by turns."""
+
+    def __init__(self, *texts: str) -> None:
+        self._texts = texts
+
     async def recent_messages(self, chat_id: int, before_id: int, limit: int) -> list[Message]:
-        return []
+        now = datetime.now(UTC)
+        roles = (Role.USER, Role.ASSISTANT)
+        return [Message(n, 1, 1, roles[n % 2], text, now) for n, text in enumerate(self._texts)]
 
 
 @dataclass
@@ -74,18 +86,26 @@ async def model(request: pytest.FixtureRequest, upstream: AzureOpenAIStandIn) ->
         made = openai_model(Settings(_env_file=None, openai_model="m", openai_base_url=f"{upstream.url}/v1"))
     else:
         address = f"{upstream.url}/v1"
-        made = WholeChatOpenAI(base_url=address, model="m", api_key="k", stream_usage=True, **connection(60))
+        made = WholeChatOpenAI(base_url=address, model="m", api_key="k", stream_usage=True, **connection(60, 0))
     assert isinstance(made, ChatOpenAI)
     assert isinstance(made, DirectModel) is (request.param == "direct")
     yield made
     await close_model(made)
 
 
-def turn(desk: Desk, model: BaseChatModel, patience: Patience, written: Written) -> Callable[[], Awaitable[Draft]]:
+def turn(
+    desk: Desk,
+    model: BaseChatModel | DirectModel,
+    patience: Patience,
+    written: Written,
+    *before: str,
+    asked: str = QUESTION,
+) -> Callable[[], Awaitable[Draft]]:
+    """`before` are earlier questions and answers by turns."""
     catalog = AgentCatalog(tuple(desk.agents))
-    workflow = build_workflow(NoHistory(), desk.search, catalog, model, "m", model_error, patience)
+    workflow = build_workflow(Said(*before), desk.search, catalog, model, "m", model_error, patience)
     now = datetime.now(UTC)
-    question, answer = (Message(n, 1, 1, role, QUESTION, now) for n, role in ((1, Role.USER), (2, Role.ASSISTANT)))
+    question, answer = (Message(n, 1, 1, role, asked, now) for n, role in ((1, Role.USER), (2, Role.ASSISTANT)))
     return lambda: workflow(TurnContext(question, answer, catalog.all, (), written))
 
 
@@ -192,6 +212,80 @@ async def test_signs_of_life_are_no_beginning() -> None:
 
     with pytest.raises(ModelSilent, match=LATE):
         await asyncio.wait_for(alive(), GENEROUS)
+
+
+# ---------------------------------------------------------------- more than the model reads at once
+
+EARLIER = ("What do tomatoes need?", "Light and warmth. " * 900)
+PASSAGE = re.compile(r'<passage number="(\d+)" title=\'(.*?)\'>')
+
+
+@pytest.fixture(params=["2024-10-21", "v1"])
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["direct", "library"])
+async def azure_model(
+    request: pytest.FixtureRequest, upstream: AzureOpenAIStandIn, version: str
+) -> AsyncIterator[BaseChatModel]:
+    settings: Any = {name.lower(): value for name, value in upstream.environment(version).items()}
+    settings["azure_openai_endpoint"] = settings.pop("azure_open_api_endpoint")
+    made = azure_openai_model(Settings(_env_file=None, **settings))
+    assert isinstance(made, DirectAnswers)
+    if request.param == "library":
+        stock = WholeAzureChatOpenAI if version != "v1" else WholeChatOpenAI
+        made.__class__ = type("Stock", (stock,), {})
+    yield made
+    await close_model(made)
+
+
+async def test_a_prompt_that_is_too_long_is_trimmed_once(
+    sample_desk: Desk, azure_model: BaseChatModel, upstream: AzureOpenAIStandIn
+) -> None:
+    upstream.window = 1_000
+    upstream.otherwise = "Water them [2] every [1] morning[4]."
+    written, before = Written(), (*EARLIER, "Thank you!", "My pleasure. " * 500)
+    question = "How can I pay for the Nano plan?"
+    draft = await turn(sample_desk, azure_model, ORDINARY, written, *before, asked=question)()
+    first, second = (request.body["messages"] for request in upstream.requests)
+    assert [message["role"] for message in second] == ["system", "user", "assistant", "user"]
+    assert second[1]["content"] == "Thank you!"
+    assert 500 < len(second[2]["content"]) <= 1_000
+    passages, kept = (PASSAGE.findall(messages[-1]["content"]) for messages in (first, second))
+    assert kept == passages[: len(kept)]
+    assert (len(passages), len(kept)) == (6, 3)
+    assert draft.text == written.text == "Water them [1] every [2] morning."
+    titles = dict(kept)
+    assert [source.title for source in draft.sources] == [titles["2"], titles["1"]]
+
+
+async def test_a_prompt_that_stays_too_long_is_told_and_not_asked_again(
+    small_desk: Desk, azure_model: BaseChatModel, upstream: AzureOpenAIStandIn
+) -> None:
+    upstream.window = 10
+    written = Written()
+    error = await failure(turn(small_desk, azure_model, ORDINARY, written, *EARLIER))
+    assert (type(error), error.code, error.retryable) == (PromptTooLong, ErrorCode.MODEL_UNAVAILABLE, False)
+    assert (len(upstream.requests), written.text) == (2, "")
+
+
+async def test_an_answer_that_has_begun_is_not_begun_anew(
+    small_desk: Desk, model: BaseChatModel, upstream: AzureOpenAIStandIn
+) -> None:
+    upstream.script(ErrorInStream(after=2, code="context_length_exceeded"))
+    written = Written()
+    error = await failure(turn(small_desk, model, ORDINARY, written, *EARLIER))
+    assert (error.code, error.retryable) == (ErrorCode.MODEL_UNAVAILABLE, False)
+    assert (len(upstream.requests), written.text) == (1, "Water them ")
+
+
+async def test_both_attempts_begin_within_one_patience(
+    small_desk: Desk, model: BaseChatModel, upstream: AzureOpenAIStandIn
+) -> None:
+    upstream.script(Refuse(400, "context_length_exceeded"), Hang())
+    error = await failure(turn(small_desk, model, SHORT, Written()))
+    assert (error.message, len(upstream.requests)) == (LATE, 2)
 
 
 async def closed(upstream: AzureOpenAIStandIn) -> None:

@@ -28,6 +28,13 @@ def test_an_audience_limits_who_sees_an_agent(tmp_path: Path) -> None:
     assert [a.name for a in catalog.visible_to("bob")] == ["open"]
 
 
+def test_an_agent_may_have_a_model_of_its_own(tmp_path: Path) -> None:
+    [agent] = load(tmp_path, ENTRY + 'deployment = " gpt-4o "\nmodel = "qwen3"\n').all
+    assert (agent.deployment, agent.model) == ("gpt-4o", "qwen3")
+    [agent] = load(tmp_path, ENTRY).all
+    assert (agent.deployment, agent.model) == ("", "")
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -39,6 +46,8 @@ def test_an_audience_limits_who_sees_an_agent(tmp_path: Path) -> None:
         (ENTRY.replace('"help"', '"Help Desk"'), "`name` must be lower-case"),
         (ENTRY.replace('"kb"', '"nowhere"'), "not a folder"),
         (ENTRY + 'promt = "x"\n', "unknown keys promt"),
+        (ENTRY + 'deployment = ""\n', "`deployment` must be a name"),
+        (ENTRY + "model = 4\n", "`model` must be a name"),
     ],
 )
 def test_what_cannot_be_used_is_told_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:

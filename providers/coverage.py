@@ -1,0 +1,110 @@
+"""How much of a question each chunk covers: BM25 divided by the most that any passage could get,
+
+    coverage = Σ idf(t) · f / (f + K1 · (1 - B + B · length / mean length))  /  Σ idf(t),   t over the question's terms
+    idf(t)   = ln(1 + (N - n + 0.5) / (n + 0.5)),   of the N chunks, n have the term
+
+(Robertson and Zaragoza, The Probabilistic Relevance Framework, 2009; the idf is the variant that is never negative).
+A term that the knowledge base does not know has the greatest idf and nothing above the line. So a score lies in [0, 1),
+means the same in a large and in a small knowledge base, and is low where the question's words are foreign; plain BM25
+sums are none of that.
+
+Questions share most of their words, so what the index says of a term is kept in memory, as are the chunks.
+"""
+
+import math
+from array import array
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.knowledge import Chunk
+from providers.index_file import IndexFile
+from providers.recent import Recent
+
+K1, B = 1.5, 0.4
+POSTINGS = 1_000_000
+"""Kept, of all indexes together: a term in one chunk is one, and takes 16 bytes."""
+TERM = 16
+"""What a term takes by itself, in postings."""
+CHUNKS = 4_000
+"""Kept, of all indexes together, of 1 to 2 KB each."""
+MEASURES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """Of one edition of an index: its chunks, and their mean length in terms."""
+
+    chunks: int
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Postings:
+    """The chunks that hold one term, by their numbers, and for each the fraction behind idf(t) in the formula."""
+
+    numbers: "array[int]"
+    fractions: "array[float]"
+
+
+class Indexes:
+    """Reads indexes, and keeps in memory what was asked for last. An edition's name is its own, so what is kept of one
+    is never taken for another's. For threads."""
+
+    def __init__(self) -> None:
+        self._measures: Recent[str | None, _Measure] = Recent(MEASURES)
+        self._postings: Recent[tuple[str | None, str], _Postings] = Recent(POSTINGS)
+        self._chunks: Recent[tuple[str | None, int], Chunk] = Recent(CHUNKS)
+
+    def coverage(self, index: IndexFile, asked: Sequence[str]) -> dict[int, float]:
+        """The coverage of every chunk that has one of the (different) terms, by its number."""
+        edition = index.edition
+        total = self._measure(index, edition).chunks
+        held = self._held(index, edition, asked)
+        weight = {term: math.log(1 + (total - (n := len(of.numbers)) + 0.5) / (n + 0.5)) for term, of in held.items()}
+        most = sum(weight.values())
+        scores: defaultdict[int, float] = defaultdict(float)
+        for term, of in held.items():
+            share = weight[term] / most
+            for number, fraction in zip(of.numbers, of.fractions, strict=True):
+                scores[number] += share * fraction
+        return scores
+
+    def frequencies(self, index: IndexFile, asked: Sequence[str]) -> tuple[int, dict[str, int]]:
+        """How many chunks there are, and in how many of them each of the terms stands."""
+        edition = index.edition
+        held = self._held(index, edition, asked)
+        return self._measure(index, edition).chunks, {term: len(of.numbers) for term, of in held.items()}
+
+    def chunks(self, index: IndexFile, numbers: Sequence[int]) -> dict[int, Chunk]:
+        edition = index.edition
+        held = {number: self._chunks.get((edition, number)) for number in numbers}
+        missing = [number for number, known in held.items() if known is None]
+        read = index.chunks(missing) if missing else {}
+        for number, chunk in read.items():
+            self._chunks.keep((edition, number), chunk)
+        return {number: known or read[number] for number, known in held.items()}
+
+    def clear(self) -> None:
+        for kept in (self._measures, self._postings, self._chunks):
+            kept.clear()
+
+    def _measure(self, index: IndexFile, edition: str | None) -> _Measure:
+        found = self._measures.get(edition)
+        if found is None:
+            found = _Measure(*index.measure())
+            self._measures.keep(edition, found)
+        return found
+
+    def _held(self, index: IndexFile, edition: str | None, asked: Sequence[str]) -> dict[str, _Postings]:
+        """Each term's, in the order of asking."""
+        held = {term: self._postings.get((edition, term)) for term in asked}
+        missing = {term: _Postings(array("q"), array("d")) for term, known in held.items() if known is None}
+        if missing:
+            mean = self._measure(index, edition).mean
+            for number, term, often, length in index.matches(tuple(missing)):
+                missing[term].numbers.append(number)
+                missing[term].fractions.append(often / (often + K1 * (1 - B + B * length / mean)))
+            for term, read in missing.items():
+                self._postings.keep((edition, term), read, TERM + len(read.numbers))
+        return {term: known or missing[term] for term, known in held.items()}

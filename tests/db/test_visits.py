@@ -1,0 +1,128 @@
+"""Transactions as plain functions of a connection: the same promises on every database, whatever thread they are in."""
+
+import asyncio
+import threading
+
+import pytest
+from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from db.engine import Database
+from db.tables import USERS
+from domain.errors import DatabaseUnavailable, ServiceUnavailable
+from tests.stores import Stores
+
+COUNT = select(func.count()).select_from(USERS)
+RENAME = update(USERS).values(username="changed")
+
+
+async def test_what_it_returns_comes_back_and_what_it_wrote_stays(stores: Stores) -> None:
+    user = await stores.user("alice")
+    assert await stores.database.write_at_once(lambda it: it.execute(RENAME).rowcount) == 1
+    assert [tuple(row) for row in await stores.database.look(select(USERS.c.username))] == [("changed",)]
+    found = await stores.accounts.get_user(user.id)
+    assert found is not None
+    assert found.username == "changed"
+
+
+async def test_a_write_that_raises_is_undone(stores: Stores) -> None:
+    user = await stores.user("alice")
+
+    def change_and_stumble(connection: Connection) -> None:
+        connection.execute(RENAME)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await stores.database.write_at_once(change_and_stumble)
+    assert await stores.accounts.get_user(user.id) == user
+
+
+async def test_a_constraint_is_told_and_the_connection_goes_on(stores: Stores) -> None:
+    await stores.user("alice")
+    await stores.user("bob")
+    with pytest.raises(IntegrityError):
+        await stores.database.write_at_once(lambda it: it.execute(update(USERS).values(username_key="same")))
+    assert [tuple(row) for row in await stores.database.look(COUNT)] == [(2,)]
+
+
+async def test_a_read_sees_one_moment(stores: Stores) -> None:
+    def twice(connection: Connection) -> tuple[int | None, int | None]:
+        before = connection.scalar(COUNT)
+        stores.database.wait_for(lambda: stores.user("alice"))
+        return before, connection.scalar(COUNT)
+
+    assert await stores.database.read_at_once(twice) == (0, 0)
+    assert await stores.database.read_at_once(lambda it: it.scalar(COUNT)) == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql", "mysql"], indirect=True)  # SQLite has no read-only transactions
+async def test_servers_refuse_a_write_in_a_read(stores: Stores) -> None:
+    user = await stores.user("alice")
+    with pytest.raises(DatabaseUnavailable):
+        await stores.database.read_at_once(lambda it: it.execute(RENAME).rowcount)
+    assert await stores.accounts.get_user(user.id) == user
+
+
+async def test_it_waits_for_the_event_loop_which_goes_on_meanwhile(stores: Stores) -> None:
+    begun, go_on, here = asyncio.Event(), asyncio.Event(), threading.get_ident()
+
+    async def admit() -> int:
+        begun.set()
+        await go_on.wait()
+        return threading.get_ident()
+
+    user = await stores.user("alice")
+    writing = asyncio.create_task(
+        stores.database.write_at_once(lambda it: (it.execute(RENAME), stores.database.wait_for(admit))[1])
+    )
+    await begun.wait()
+    assert await stores.accounts.get_user(user.id) == user  # nothing is committed
+    go_on.set()
+    assert await writing == here
+
+
+async def test_what_it_waits_for_may_refuse(stores: Stores) -> None:
+    user = await stores.user("alice")
+
+    async def refuse() -> None:
+        raise ServiceUnavailable
+
+    def change(connection: Connection) -> None:
+        connection.execute(RENAME)
+        stores.database.wait_for(refuse)
+
+    with pytest.raises(ServiceUnavailable):
+        await stores.database.write_at_once(change)
+    assert await stores.accounts.get_user(user.id) == user
+
+
+async def test_writers_of_both_kinds_take_turns(stores: Stores) -> None:
+    """Read first, write then: nobody fails, and nobody's change is lost."""
+    await stores.user("alice")
+    name = select(USERS.c.username).with_for_update()
+
+    def append(connection: Connection) -> None:
+        connection.execute(update(USERS).values(username=f"{connection.scalar(name)}+"))
+
+    async def append_slowly() -> None:
+        async with stores.database.write() as session:
+            found = await session.scalar(name)
+            await session.execute(text("UPDATE users SET username = :name"), {"name": f"{found}+"})
+
+    await asyncio.gather(
+        *(stores.database.write_at_once(append) for _ in range(10)), *(append_slowly() for _ in range(10))
+    )
+    assert [row.username for row in await stores.database.look(select(USERS.c.username))] == ["alice" + "+" * 20]
+
+
+async def test_many_share_one_connection(stores: Stores, database_url: str) -> None:
+    async with Database.open(database_url, pool_size=1) as database:
+        counts = await asyncio.gather(*(database.read_at_once(lambda it: it.scalar(COUNT)) for _ in range(20)))
+        assert counts == [0] * 20
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_the_settings_of_sqlite_hold_here_too(stores: Stores) -> None:
+    settings = {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 5000}
+    for name, expected in settings.items():
+        assert [tuple(row) for row in await stores.database.look(text(f"PRAGMA {name}"))] == [(expected,)]

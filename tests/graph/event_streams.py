@@ -1,0 +1,23 @@
+"""Reading GraphQL's event streams byte by byte."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+
+
+async def blocks(response: httpx.Response) -> AsyncIterator[str]:
+    """The stream's events and comments, as they come."""
+    text = ""
+    async for piece in response.aiter_text():
+        text += piece
+        *whole, text = text.split("\n\n")
+        for block in whole:
+            yield block
+
+
+def event(block: str) -> tuple[str | None, str, Any]:
+    """id, event and data."""
+    fields = {name: value.removeprefix(" ") for name, _, value in (line.partition(":") for line in block.split("\n"))}
+    return fields.get("id"), fields["event"], json.loads(fields["data"]) if fields["data"] else None
