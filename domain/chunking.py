@@ -2,7 +2,8 @@
 
 A document is cut along its headings. A section of more than MAX_CHARACTERS is cut further, into pieces of about one
 size, between lines or else sentences, without overlap; sections of a few words are put together. No word of a document
-is lost: each stands in the text or the title path of a chunk.
+is lost: each stands in the text or the title path of a chunk, but for what speaks to the assistant instead of its
+readers (`domain.injections`), in whose place WITHHELD stands.
 """
 
 import re
@@ -10,12 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+import structlog
+
+from domain.injections import injections, without_injections
 from domain.knowledge import Chunk, Document
 from domain.markdown import Section, sections
 from domain.openapi import api_sections
 from domain.terms import sentences
 
-VERSION = 1
+VERSION = 2
 """Rises when the same document gives other chunks; it is part of every document's digest."""
 
 MAX_CHARACTERS = 1_200
@@ -31,6 +35,12 @@ _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 _WRAPPED = re.compile(r"(?<=[^\n]{60})[ \t]*\n[ \t]*(?![-*•–\d\s])")
 
 
+SHOWN = 200
+"""Characters of what is withheld that the log shows."""
+
+_log = structlog.get_logger()
+
+
 @dataclass(frozen=True, slots=True)
 class _Unit:
     """A piece that is not cut. `before` is what stands between it and the unit before."""
@@ -44,8 +54,10 @@ def chunk(document: Document) -> list[Chunk]:
     chunks: list[Chunk] = []
     for section in _sections(document):
         path, url = _title_path(document, section), _url(document, section)
-        for text in _cut(section.blocks):
-            position = len(chunks)
+        for whole in _cut(section.blocks):
+            text, position = without_injections(whole), len(chunks)
+            if text != whole:
+                _warn(document, whole)
             chunks.append(
                 Chunk(
                     id=f"{document.id}#{position}",
@@ -61,6 +73,11 @@ def chunk(document: Document) -> list[Chunk]:
     return chunks
 
 
+def _warn(document: Document, text: str) -> None:
+    said = [text[span.start : span.end][:SHOWN] for span in injections(text)]
+    _log.warning("instructions_withheld", agent=document.agent, document=document.id, text=said)
+
+
 def _sections(document: Document) -> Iterable[Section]:
     if document.media_type == MARKDOWN:
         return _tidy(sections(document.body))
@@ -73,9 +90,9 @@ def _sections(document: Document) -> Iterable[Section]:
 
 
 def _title_path(document: Document, section: Section) -> tuple[str, ...]:
-    path = section.path
+    path = tuple(without_injections(heading) for heading in section.path)
     repeats = path and path[0].casefold() == document.title.casefold()
-    return (document.title, *(path[1:] if repeats else path))
+    return (without_injections(document.title), *(path[1:] if repeats else path))
 
 
 def _url(document: Document, section: Section) -> str | None:

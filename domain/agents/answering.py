@@ -12,8 +12,9 @@ from langgraph.runtime import Runtime
 
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.citations import CitationWriter
+from domain.agents.leaks import Instructions
 from domain.agents.patience import ModelSilent, Patience, Waiting
-from domain.agents.prompts import Numbered, Prompt, PromptTooLong
+from domain.agents.prompts import Numbered, Prompt, PromptTooLong, instructions
 from domain.agents.small_talk import reply
 from domain.agents.state import Draft, TurnContext, TurnState
 from domain.errors import ContentFiltered, DeskError
@@ -54,13 +55,14 @@ class Answering:
         self._model_error = model_error
         self._catalog = catalog
         self._patience = patience
+        self._secret = Instructions(instructions(catalog.all))
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
         context = runtime.context
         needs = state["routing"].needs
         evidence = sorted(state.get("evidence", []), key=lambda found: needs.index(found.need))
         numbered = Numbered(evidence)
-        writer = CitationWriter(numbered, context.answer.id, context.recorder)
+        writer = CitationWriter(numbered, context.answer.id, context.recorder, self._secret)
         if not needs:
             text = reply(context.question.text) or refusal(context.agents)
             return {"draft": _said(writer, text)}
@@ -79,7 +81,7 @@ class Answering:
                         raise
                     _log.warning("prompt_trimmed", message_id=context.answer.id, passages=len(numbered.passages))
                     prompt = prompt.trimmed()
-                    writer = CitationWriter(prompt.numbered, context.answer.id, context.recorder)
+                    writer = CitationWriter(prompt.numbered, context.answer.id, context.recorder, self._secret)
                     waiting.sink = _prefaced(writer.feed, preface)
                     written = await self._write(prompt, writer, waiting)
         except ModelSilent:
@@ -88,7 +90,8 @@ class Answering:
         writer.end()
         if written.finished == "content_filter":
             raise ContentFiltered("The model's provider stopped this answer.")
-        return {"draft": Draft(writer.text, tuple(writer.sources), written.usage, written.by or self._model_name)}
+        model = written.by or self._model_name
+        return {"draft": Draft(writer.text, tuple(writer.sources), written.usage, model, writer.cited)}
 
     async def _write(self, prompt: Prompt, writer: CitationWriter, waiting: Waiting) -> "_Written":
         """Raises DeskError. What the model wrote before has all gone to `writer` then, unless it takes no more."""

@@ -8,7 +8,9 @@ from typing import Any
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _KEYS = {"name", "title", "description", "knowledge_base", "prompt", "audience", "examples", "deployment", "model"}
-_KEYS |= {"answers_without_search"}
+_KEYS |= {"answers_without_search", "passages", "passage_tokens"}
+PASSAGES, MOST_PASSAGES = 6, 50
+PASSAGE_TOKENS, MOST_TOKENS = 3_000, 100_000
 
 
 class CatalogError(ValueError):
@@ -19,7 +21,8 @@ class CatalogError(ValueError):
 class Agent:
     """One specialised agent. `audience` names the users who may be routed to it; empty means everybody. `deployment` (on
     Azure OpenAI) or `model` (on an OpenAI-compatible server) writes its answers; empty means the desk's own. One that
-    `answers_without_search` answers, without sources and saying so, while its documents cannot be searched."""
+    `answers_without_search` answers, without sources and saying so, while its documents cannot be searched. For each need
+    its model is shown `passages` passages of about `passage_tokens` tokens together, at most."""
 
     name: str
     title: str
@@ -31,6 +34,8 @@ class Agent:
     deployment: str = ""
     model: str = ""
     answers_without_search: bool = False
+    passages: int = PASSAGES
+    passage_tokens: int = PASSAGE_TOKENS
 
 
 class AgentCatalog:
@@ -89,6 +94,10 @@ def _agent(path: Path, number: int, entry: dict[str, Any]) -> Agent:
             raise CatalogError(f"{where}: `{key}` must be a name")
     if not isinstance(entry.get("answers_without_search", False), bool):
         raise CatalogError(f"{where}: `answers_without_search` must be true or false")
+    for key, most in (("passages", MOST_PASSAGES), ("passage_tokens", MOST_TOKENS)):
+        value = entry.get(key, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise CatalogError(f"{where}: `{key}` must be a whole number from 1 to {most:,}")
     folder = path.parent / entry["knowledge_base"]
     if not folder.is_dir():
         raise CatalogError(f"{where}: the knowledge base {folder} is not a folder")
@@ -103,4 +112,6 @@ def _agent(path: Path, number: int, entry: dict[str, Any]) -> Agent:
         deployment=entry.get("deployment", "").strip(),
         model=entry.get("model", "").strip(),
         answers_without_search=entry.get("answers_without_search", False),
+        passages=entry.get("passages", PASSAGES),
+        passage_tokens=entry.get("passage_tokens", PASSAGE_TOKENS),
     )

@@ -1,36 +1,50 @@
 """Citations: the [n] markers of an answer, checked while it streams.
 
 A model numbers passages as it was shown them; readers see sources numbered by first use, each announced before the
-delta that first cites it. A marker is held back until it is whole; one that names no passage is left out.
+delta that first cites it. A run of markers is held back until it is whole, and then checked against the sentence that
+it stands behind (`domain.agents.support`): a marker whose passage does not support it, or does not exist, gives way to
+the passage that does, and is left out where there is none. What a client could act on is made inert
+(`domain.agents.inert`).
 """
 
-import re
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
-from langgraph.runtime import Runtime
-
+from domain.agents.excerpts import excerpt
+from domain.agents.inert import hosts, inert
+from domain.agents.leaks import INSTEAD, NO_INSTRUCTIONS, Instructions
+from domain.agents.markup import Markers, MarkupReader, Piece
 from domain.agents.prompts import Numbered
-from domain.agents.state import Draft, Recorder, TurnContext, TurnState
-from domain.model import Source, Span
+from domain.agents.state import Recorder
+from domain.agents.support import Statement, Support, support, together
+from domain.knowledge import Passage
+from domain.model import Source
 from domain.terms import sentences
 
-EXCERPT = 600
-"""Characters of a passage that its source shows."""
-
-_MARKER = re.compile(r"\[\s*\d{1,3}(?:\s*,\s*\d{1,3})*\s*\]")
-_UNFINISHED = re.compile(r"\[[\d,\s]{0,40}\Z")
-_RUN = re.compile(r"(?:\s?\[\d{1,3}\])+")
+TAIL = 1_000
+"""Characters of a line that are looked back over for the sentence that a marker stands behind."""
+CONTRIBUTES = 0.25
+"""The part of a sentence that a passage must add to what better ones support to be cited beside them."""
 
 
 class CitationWriter:
     """Turns a model's text into the answer's text and sources, as it comes."""
 
-    def __init__(self, numbered: Numbered, message_id: int, recorder: Recorder) -> None:
-        self._numbered = numbered
+    def __init__(
+        self, numbered: Numbered, message_id: int, recorder: Recorder, secret: Instructions = NO_INSTRUCTIONS
+    ) -> None:
+        """`secret` is what the answer must not tell."""
+        self._passages = numbered.passages
         self._message_id = message_id
         self._recorder = recorder
-        self._held = ""
+        self._reader = MarkupReader()
+        self._hosts = hosts(numbered.passages)
         self._parts: list[str] = []
+        self._line = ""
+        """The line that is being written, without its markers."""
+        self._clause = 0
+        """Where in it the last marker stood."""
+        self._watch = secret.watch()
+        self._leaked = False
         self._ordinals: dict[int, int] = {}
         self.sources: list[Source] = []
 
@@ -38,47 +52,97 @@ class CitationWriter:
     def text(self) -> str:
         return "".join(self._parts)
 
+    @property
+    def cited(self) -> dict[int, Passage]:
+        """The sources' passages, by their ordinals."""
+        return {ordinal: self._passages[number - 1] for number, ordinal in self._ordinals.items()}
+
     def feed(self, text: str) -> None:
         """Takes the next piece of the model's text and writes what is certain of it."""
-        if not self._held and "[" not in text:
-            self._tell(text)
-            return
-        text = self._held + text
-        unfinished = _UNFINISHED.search(text)
-        self._held = text[unfinished.start() :] if unfinished else ""
-        self._write(text[: unfinished.start()] if unfinished else text)
+        self._write(self._reader.feed(text))
 
     def end(self) -> None:
-        """Writes what was held back: it was no marker after all."""
-        held, self._held = self._held, ""
-        self._write(held)
+        """Writes what was held back. Nothing may be fed any more."""
+        self._write(self._reader.end())
+        if self._leaked:
+            self._tell(f"{' …' if self._parts else ''} {INSTEAD}".lstrip())
 
-    def _write(self, text: str) -> None:
+    def _write(self, pieces: Sequence[Piece]) -> None:
         known = len(self.sources)
-        text = _MARKER.sub(self._renumber, text)
-        if text and len(self.sources) > known:
+        text = "".join([self._written(piece) for piece in pieces])
+        if len(self.sources) > known:
             self._recorder.sources_found(tuple(self.sources))
-        self._tell(text)
+        if text:
+            self._tell(text)
 
     def _tell(self, text: str) -> None:
-        if text:
-            self._parts.append(text)
-            self._recorder.delta(text)
+        self._parts.append(text)
+        self._recorder.delta(text)
 
-    def _renumber(self, marker: re.Match[str]) -> str:
-        numbers = [int(digits) for digits in re.findall(r"\d+", marker[0])]
-        return "".join(f"[{self._ordinal(n)}]" for n in numbers if 1 <= n <= len(self._numbered.passages))
+    def _written(self, piece: Piece) -> str:
+        self._leaked = self._leaked or self._watch.leaks(piece.text)
+        if self._leaked:
+            return ""
+        if isinstance(piece, Markers):
+            return self._marked(piece)
+        text = inert(piece, self._hosts)
+        _, newline, rest = text.rpartition("\n")
+        if newline:
+            self._line, self._clause = rest, 0
+        else:
+            self._line += text
+        return text
 
-    def _ordinal(self, number: int) -> int:
+    def _marked(self, piece: Markers) -> str:
+        wanted = [number for number in dict.fromkeys(piece.numbers) if 1 <= number <= len(self._passages)]
+        numbers: Sequence[int] = ()
+        for statement in self._statements():
+            if numbers := self._checked(statement, wanted):
+                break
+        self._clause = len(self._line)
+        space = piece.text[: piece.text.index("[")] if numbers else ""
+        return space + "".join(f"[{self._ordinal(number, statement)}]" for number in numbers)
+
+    def _statements(self) -> Iterator[Statement]:
+        """What a marker here stands behind: what was said since the marker before it, and the whole sentence."""
+        start = max(0, len(self._line) - TAIL)
+        found = sentences(self._line[start:])
+        begin = start + found[-1].start if found else len(self._line)
+        if begin < self._clause < len(self._line):
+            clause = Statement.of(self._line[self._clause :])
+            if clause.claims:
+                yield clause
+        yield Statement.of(self._line[begin:])
+
+    def _checked(self, statement: Statement, wanted: Sequence[int]) -> Sequence[int]:
+        """The numbers to cite for a statement instead of those that the model wrote."""
+        if not statement.claims:
+            return wanted
+        found = {number: self._support(statement, number) for number in wanted}
+        kept, held = list[int](), frozenset[str]()
+        for number in sorted(wanted, key=lambda number: -found[number].score):
+            if found[number].enough or statement.share(found[number].held - held) >= CONTRIBUTES:
+                kept.append(number)
+                held |= found[number].held
+        if together(statement, [found[number] for number in kept]).enough:
+            return sorted(kept, key=wanted.index)
+        others = {number: self._support(statement, number) for number in range(1, len(self._passages) + 1)}
+        best = max(others, key=lambda number: others[number].score, default=None)
+        return [best] if best is not None and others[best].enough else []
+
+    def _support(self, statement: Statement, number: int) -> Support:
+        chunk = self._passages[number - 1].chunk
+        return support(statement, chunk.text, chunk.title)
+
+    def _ordinal(self, number: int, statement: Statement) -> int:
         if number not in self._ordinals:
             self._ordinals[number] = len(self._ordinals) + 1
-            self.sources.append(self._source(number))
+            self.sources.append(self._source(number, self._support(statement, number)))
         return self._ordinals[number]
 
-    def _source(self, number: int) -> Source:
-        passage = self._numbered.passages[number - 1]
+    def _source(self, number: int, first: Support) -> Source:
+        passage = self._passages[number - 1]
         chunk = passage.chunk
-        excerpt = chunk.text if len(chunk.text) <= EXCERPT else chunk.text[: EXCERPT - 1].rstrip() + "…"
         return Source(
             message_id=self._message_id,
             ordinal=self._ordinals[number],
@@ -86,33 +150,6 @@ class CitationWriter:
             document_id=chunk.document_id,
             title=chunk.title,
             url=chunk.url,
-            excerpt=excerpt,
+            excerpt=excerpt(chunk.text, first.span),
             score=passage.score,
         )
-
-
-def cited_spans(text: str) -> dict[int, tuple[Span, ...]]:
-    """For each ordinal, the sentences of `text` that it is cited for, as ranges without the markers.
-
-    A run of markers belongs to the sentence that it stands in or right behind."""
-    blank = _RUN.sub(lambda run: " " * len(run[0]), text)
-    found = sentences(blank)
-    spans: dict[int, dict[Span, None]] = {}
-    for run in _RUN.finditer(text):
-        before = [sentence for sentence in found if sentence.start < run.start()]
-        if not before:
-            continue
-        last = before[-1]
-        words = blank[last.start : last.end]
-        span = Span(last.start + len(words) - len(words.lstrip()), last.start + len(words.rstrip()))
-        for ordinal in re.findall(r"\d+", run[0]):
-            spans.setdefault(int(ordinal), {})[span] = None
-    return {ordinal: tuple(of) for ordinal, of in spans.items()}
-
-
-async def cite(state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
-    """Node `cite`: settles where each source is cited in the whole answer."""
-    draft: Draft = state["draft"]
-    spans = cited_spans(draft.text)
-    sources = tuple(replace(source, spans=spans.get(source.ordinal, ())) for source in draft.sources)
-    return {"draft": replace(draft, sources=sources)}

@@ -1,18 +1,22 @@
 """Retrieves what each need asks for from its agent's knowledge base. The needs are fanned out, one node run each."""
 
+from dataclasses import replace
 from typing import TypedDict
 
 import structlog
 
 from domain.agents.catalog import AgentCatalog
+from domain.agents.selecting import select
 from domain.agents.state import Evidence, Need, TurnState
 from domain.errors import SearchUnavailable
+from domain.injections import without_injections
+from domain.knowledge import Passage
 from domain.ports import Retriever
 
 _log = structlog.get_logger()
 
-PASSAGES = 6
-"""Passages retrieved for one need."""
+WIDER = 3
+"""How many times more passages are looked at than shown, so that there are others instead of those that say the same."""
 
 
 class RetrievalTask(TypedDict):
@@ -30,11 +34,19 @@ class Retrieval:
 
     async def __call__(self, state: RetrievalTask) -> TurnState:
         need = state["need"]
+        agent = self._catalog.get(need.agent)
         try:
-            passages = await self._retriever.search(need.agent, need.text, PASSAGES)
+            found = await self._retriever.search(need.agent, need.text, WIDER * agent.passages)
         except SearchUnavailable as failure:
-            if not self._catalog.get(need.agent).answers_without_search:
+            if not agent.answers_without_search:
                 raise
             _log.warning("answered_without_search", agent=need.agent, reason=failure.message)
             return {"evidence": [Evidence(need, (), searched=False)]}
-        return {"evidence": [Evidence(need, tuple(passages))]}
+        passages = select([_harmless(passage) for passage in found], agent.passages, agent.passage_tokens)
+        return {"evidence": [Evidence(need, passages)]}
+
+
+def _harmless(passage: Passage) -> Passage:
+    """Our own indexes hold none of it; who filled another one may not have looked."""
+    text = without_injections(passage.chunk.text)
+    return passage if text == passage.chunk.text else replace(passage, chunk=replace(passage.chunk, text=text))

@@ -1,8 +1,8 @@
 """What flows through the workflow: the state that its nodes read and write, and the context of one turn."""
 
 import operator
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Protocol, TypedDict
 
 from domain.agents.catalog import Agent
@@ -56,12 +56,16 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What the model wrote, with the cost, before the citations were settled."""
+    """What was written, with the cost. `model` is None for what the desk says of itself; `cited` are the passages of the
+    sources, by their ordinals; `groundedness` is the part of the answer's statements that they support, in [0, 1], once
+    the citations are settled."""
 
     text: str
     sources: tuple[Source, ...] = ()
     usage: Usage | None = None
     model: str | None = None
+    cited: Mapping[int, Passage] = field(default_factory=dict)
+    groundedness: float | None = None
 
 
 class TurnState(TypedDict, total=False):

@@ -15,8 +15,8 @@ from langgraph.types import Send
 
 from domain.agents.answering import Answering, DirectModel, ModelError
 from domain.agents.catalog import AgentCatalog
-from domain.agents.citations import cite
 from domain.agents.deciding import Decider
+from domain.agents.grounding import cite
 from domain.agents.memory import Memory
 from domain.agents.patience import ORDINARY, Patience
 from domain.agents.retrieval import Retrieval, RetrievalTask

@@ -1,0 +1,132 @@
+"""Grounding: where a finished answer is cited, where the documents say so, and how much of it they support.
+
+A sentence makes a statement unless it asks, announces (`The steps are:`) or holds no word that could be checked. It is
+grounded when the passages that the answer cites support it (`domain.agents.support`), whether a marker stands behind
+it or, as models often write, behind a later sentence of the same thought.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from langgraph.runtime import Runtime
+
+from domain.agents.markup import Code, Markers, MarkupReader
+from domain.agents.state import Draft, TurnContext, TurnState
+from domain.agents.support import Statement, support, together
+from domain.knowledge import Passage
+from domain.model import Span
+from domain.terms import sentences
+
+ENOUGH = 0.5
+"""An answer of which a smaller part is grounded says so."""
+NOT_GROUNDED = "Note: this could not be checked against the documents."
+PARTLY_GROUNDED = "Note: parts of this answer could not be checked against the documents."
+
+_DENIES_THE_DOCUMENTS = re.compile(
+    r"\b(?:documents?|documentation|passages?|sources?|guides?|information|context)\b.*\b(?:not|n['’]t|no|nothing)\b"
+    r"|\b(?:not|n['’]t|no|nothing|unable)\b.*\b(?:documents?|documentation|passages?|sources?|guides?|information|context)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """One sentence of an answer (`answer`, without its markers) for which a source is cited, and the characters of the
+    source's passage that support it, where any do."""
+
+    ordinal: int
+    answer: Span
+    passage: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """Of one answer. `statements` are the sentences that could be checked, `grounded` those that were found."""
+
+    citations: tuple[Citation, ...]
+    statements: int
+    grounded: int
+
+    @property
+    def share(self) -> float | None:
+        """None for an answer that states nothing."""
+        return self.grounded / self.statements if self.statements else None
+
+
+def grounding(text: str, sources: Mapping[int, Passage]) -> Grounding:
+    """`sources` are the cited passages by their ordinals."""
+    blank, markers = _without_markers(text)
+    found = sentences(blank)
+    cited: dict[int, list[int]] = {}
+    for at, ordinals in markers:
+        before = [place for place, sentence in enumerate(found) if sentence.start < at]
+        if before:
+            cited.setdefault(before[-1], []).extend(ordinals)
+    citations: dict[tuple[int, Span], Citation] = {}
+    statements = grounded = 0
+    for place, sentence in enumerate(found):
+        span = _trimmed(blank, sentence)
+        words = blank[span.start : span.end]
+        statement = Statement.of(words)
+        for ordinal in cited.get(place, ()):
+            if (passage := sources.get(ordinal)) is not None:
+                held = support(statement, passage.chunk.text, passage.chunk.title)
+                citations.setdefault((ordinal, span), Citation(ordinal, span, held.span if held.enough else None))
+        if statement.claims and not words.endswith(("?", ":")):
+            statements += 1
+            grounded += _is_grounded(statement, sources, cited.get(place, ()))
+    return Grounding(tuple(citations.values()), statements, grounded)
+
+
+def _is_grounded(statement: Statement, sources: Mapping[int, Passage], cited: Sequence[int]) -> bool:
+    found = {n: support(statement, passage.chunk.text, passage.chunk.title) for n, passage in sources.items()}
+    behind = together(statement, [found[ordinal] for ordinal in cited if ordinal in found])
+    return behind.enough or any(one.enough for one in found.values())
+
+
+def shortfall(text: str, found: Grounding) -> str:
+    """What an answer says of itself when its support falls short; empty when it does not, and when all it says is that
+    the documents do not tell."""
+    share = found.share
+    if share is None or share >= ENOUGH or (not found.citations and _DENIES_THE_DOCUMENTS.search(text)):
+        return ""
+    return PARTLY_GROUNDED if found.grounded else NOT_GROUNDED
+
+
+async def cite(state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
+    """Node `cite`: settles where each source is cited in the whole answer, and says where the support falls short."""
+    draft: Draft = state["draft"]
+    if draft.model is None:  # it says what the desk says of itself
+        return {}
+    found = grounding(draft.text, draft.cited)
+    text = draft.text
+    if note := shortfall(text, found):
+        note = f"\n\n{note}"
+        runtime.context.recorder.delta(note)
+        text += note
+    sources = tuple(
+        replace(source, spans=tuple(c.answer for c in found.citations if c.ordinal == source.ordinal))
+        for source in draft.sources
+    )
+    return {"draft": replace(draft, text=text, sources=sources, groundedness=found.share)}
+
+
+def _without_markers(text: str) -> tuple[str, list[tuple[int, tuple[int, ...]]]]:
+    """The text with spaces instead of markers and of blocks of code, so that places stay; and the markers' places."""
+    reader, parts, markers, at = MarkupReader(), list[str](), list[tuple[int, tuple[int, ...]]](), 0
+    for piece in (*reader.feed(text), *reader.end()):
+        if isinstance(piece, Markers):
+            markers.append((at + len(piece.text) - len(piece.text.lstrip()), piece.numbers))
+            parts.append(" " * len(piece.text))
+        elif isinstance(piece, Code) and "\n" in piece.text:
+            parts.append(re.sub(r"[^\n]", " ", piece.text))
+        else:
+            parts.append(piece.text)
+        at += len(piece.text)
+    return "".join(parts), markers
+
+
+def _trimmed(blank: str, sentence: Span) -> Span:
+    words = blank[sentence.start : sentence.end]
+    return Span(sentence.start + len(words) - len(words.lstrip()), sentence.start + len(words.rstrip()))
