@@ -9,6 +9,7 @@ import structlog
 
 from domain.agents.catalog import Agent
 from domain.agents.state import Draft, TurnContext
+from domain.deadline import until
 from domain.errors import DeskError, ErrorCode, Internal, ModelUnavailable, ServiceUnavailable
 from domain.model import SERVER_STOPPED, TurnError, TurnStatus
 from domain.ports import BegunTurn, Signal, Signals, StopRequested, TurnLog, TurnStore
@@ -132,8 +133,11 @@ class TurnRunner:
             raise asyncio.CancelledError
         run.working = True
         try:
-            async with self._slots, asyncio.timeout(self.limits.deadline.total_seconds()):
-                return await self._workflow(context)
+            async with self._slots:
+                ends = asyncio.get_running_loop().time() + self.limits.deadline.total_seconds()
+                async with asyncio.timeout_at(ends):
+                    with until(ends):
+                        return await self._workflow(context)
         finally:
             run.working = False
 

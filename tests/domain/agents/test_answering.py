@@ -28,7 +28,7 @@ from providers.model_errors import model_error
 from providers.openai import close_model, connection, openai_model
 from providers.whole_answers import WholeAzureChatOpenAI, WholeChatOpenAI
 from settings import Settings
-from tests.domain.agents.conftest import Desk
+from tests.domain.agents.small_desks import Desk
 from tests.standins.azure_openai import AzureOpenAIStandIn
 from tests.standins.faults import CutShort, ErrorInStream, Hang, Refuse
 

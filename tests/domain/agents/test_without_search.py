@@ -20,7 +20,7 @@ from providers.extractive import ExtractiveChatModel
 from providers.model_errors import model_error
 from providers.openai import close_model, openai_model
 from settings import Settings
-from tests.domain.agents.conftest import Desk
+from tests.domain.agents.small_desks import Desk
 from tests.domain.agents.test_answering import Said, Written
 from tests.standins.azure_openai import AzureOpenAIStandIn
 
