@@ -45,13 +45,6 @@ MODEL_FAULTS: dict[str, tuple[Fault, str, str, bool, str]] = {
 
 
 @pytest.fixture(scope="module")
-def scripted() -> Iterator[AzureOpenAIStandIn]:
-    with AzureOpenAIStandIn() as upstream:
-        upstream.otherwise = ANSWER
-        yield upstream
-
-
-@pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the server logs, as JSON."""
     return tmp_path_factory.mktemp("faults") / "server.log"
@@ -97,15 +90,12 @@ async def test_a_conversation_that_grew_too_long_is_answered_with_less_of_it(
     upstream.script("Light and warmth. " * 900)
     await ended(user, chat_id)
     upstream.window = 1_500
-    try:
-        last, text = await ended(user, chat_id)
-        assert (last.name, text) == ("turn_completed", ANSWER)
-        upstream.window = 10
-        last, text = await ended(user, chat_id)
-        body = {"chat_id": chat_id, "message": QUESTION, "stream": False}
-        whole = await user.call("POST", "/chat/message", json=body)
-    finally:
-        upstream.window = None
+    last, text = await ended(user, chat_id)
+    assert (last.name, text) == ("turn_completed", ANSWER)
+    upstream.window = 10
+    last, text = await ended(user, chat_id)
+    body = {"chat_id": chat_id, "message": QUESTION, "stream": False}
+    whole = await user.call("POST", "/chat/message", json=body)
     error = last.data["error"]
     assert (error["code"], error["retryable"], text) == (UNAVAILABLE, False, "")
     assert (whole.status_code, "retry-after" in whole.headers) == (503, False)
