@@ -3,9 +3,10 @@
 from typing import TypedDict
 
 import structlog
+from langgraph.runtime import Runtime
 
 from domain.agents.catalog import AgentCatalog
-from domain.agents.state import Evidence, Need, TurnState
+from domain.agents.state import Evidence, Need, TurnContext, TurnState
 from domain.errors import SearchUnavailable
 from domain.ports import Retriever
 
@@ -28,10 +29,10 @@ class Retrieval:
         self._retriever = retriever
         self._catalog = catalog
 
-    async def __call__(self, state: RetrievalTask) -> TurnState:
+    async def __call__(self, state: RetrievalTask, runtime: Runtime[TurnContext]) -> TurnState:
         need = state["need"]
         try:
-            passages = await self._retriever.search(need.agent, need.text, PASSAGES)
+            passages = await self._retriever.search(need.agent, need.text, PASSAGES, runtime.context.reader)
         except SearchUnavailable as failure:
             if not self._catalog.get(need.agent).answers_without_search:
                 raise

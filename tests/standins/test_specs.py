@@ -7,7 +7,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from domain.chunking import MARKDOWN
-from domain.knowledge import Document
+from domain.knowledge import ANYBODY, Document
 from providers.azure_openai import azure_openai_embeddings, azure_openai_model
 from providers.azure_ranking import Ranking
 from providers.azure_search import AzureSearch
@@ -104,7 +104,7 @@ async def test_indexing_and_searching_fit_the_description(ranking: Ranking) -> N
         try:
             await search.index("pricing", documents)
             await search.index("pricing", documents[1:])
-            await search.search("pricing", "What does it cost?", 2)
+            await search.search("pricing", "What does it cost?", 2, ANYBODY)
         finally:
             await search.close()
         for exchange in upstream.requests:

@@ -13,6 +13,7 @@ from domain.agents.patience import ORDINARY
 from domain.agents.reply_forms import ReplyForm
 from domain.agents.state import Draft, TurnContext
 from domain.agents.workflow import build_workflow
+from domain.knowledge import ANYBODY
 from domain.model import Message, Role, Route, RouteMethod
 from domain.ports import History
 from models import choose_model
@@ -85,7 +86,7 @@ class Deciding:
             self.history, self.desk.search, catalog, ExtractiveChatModel(), "m", model_error, ORDINARY, self.decider
         )
         asked, answer = Message(98, 1, 9, Role.USER, question, NOW), Message(99, 1, 9, Role.ASSISTANT, "", NOW)
-        return await workflow(TurnContext(asked, answer, agents, chosen, self.written))
+        return await workflow(TurnContext(asked, answer, agents, chosen, self.written, ANYBODY))
 
     @property
     def routes(self) -> list[tuple[str, RouteMethod]]:

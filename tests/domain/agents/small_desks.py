@@ -12,6 +12,7 @@ from domain.agents.rewriting import Rewriter
 from domain.agents.routing import Router
 from domain.agents.state import Conversation, Line, Routing
 from domain.documents import read_documents
+from domain.knowledge import ANYBODY
 from domain.model import Role
 from providers.embedded_search import EmbeddedSearch
 
@@ -54,11 +55,11 @@ class Desk:
 
     async def rewrite(self, question: str, *before: str) -> str:
         """`before` are earlier questions and answers by turns."""
-        return await Rewriter(self.search).rewrite(question, told(*before), self.agents)
+        return await Rewriter(self.search).rewrite(question, told(*before), self.agents, ANYBODY)
 
     async def route(self, question: str, *before: str) -> Routing:
         whole = await self.rewrite(question, *before)
-        return await Router(self.search).route(question, whole, told(*before), self.agents)
+        return await Router(self.search).route(question, whole, told(*before), self.agents, ANYBODY)
 
 
 def told(*before: str) -> Conversation:

@@ -19,6 +19,7 @@ from domain.agents.prompts import PromptTooLong
 from domain.agents.state import Draft, TurnContext
 from domain.agents.workflow import build_workflow
 from domain.errors import DeskError, ErrorCode, ModelUnavailable
+from domain.knowledge import ANYBODY
 from domain.model import Message, Role, Route, Source
 from domain.ports import History
 from providers.azure_openai import azure_openai_model
@@ -106,7 +107,7 @@ def turn(
     workflow = build_workflow(Said(*before), desk.search, catalog, model, "m", model_error, patience)
     now = datetime.now(UTC)
     question, answer = (Message(n, 1, 1, role, asked, now) for n, role in ((1, Role.USER), (2, Role.ASSISTANT)))
-    return lambda: workflow(TurnContext(question, answer, catalog.all, (), written))
+    return lambda: workflow(TurnContext(question, answer, catalog.all, (), written, ANYBODY))
 
 
 async def failure(run: Callable[[], Awaitable[Draft]]) -> DeskError:
