@@ -76,7 +76,8 @@ def to_turn(row: AnyRow) -> Turn:
     if row.prompt_tokens is not None and row.completion_tokens is not None:
         usage = Usage(row.prompt_tokens, row.completion_tokens)
     if row.error_code is not None:
-        error = TurnError(row.error_code, row.error_message or "", bool(row.error_retryable))
+        told = row.error_message or ""
+        error = TurnError(row.error_code, told, bool(row.error_retryable), row.error_retry_after)
     return Turn(
         id=row.id,
         chat_id=row.chat_id,
@@ -106,4 +107,9 @@ def _to_route(stored: Mapping[str, Any]) -> Route:
 
 
 def from_error(error: TurnError) -> dict[str, Any]:
-    return {"error_code": error.code, "error_message": error.message, "error_retryable": error.retryable}
+    return {
+        "error_code": error.code,
+        "error_message": error.message,
+        "error_retryable": error.retryable,
+        "error_retry_after": error.retry_after,
+    }

@@ -109,6 +109,7 @@ class TurnRow(Row):
     error_code: Mapped[ErrorCode | None] = mapped_column(Enum(ErrorCode, native_enum=False, length=32))
     error_message: Mapped[str | None] = mapped_column(Prose)
     error_retryable: Mapped[bool | None]
+    error_retry_after: Mapped[int | None]
     model: Mapped[str | None] = mapped_column(Prose)
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

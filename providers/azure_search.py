@@ -33,6 +33,7 @@ from providers.azure_index import (
 from providers.azure_ranking import Ranking, said
 from providers.embedding_models import EmbeddingModel, NoVectorError, QuestionVectors
 from providers.entra import Identity, NoTokenError
+from providers.retry_after import retry_after
 from settings import Settings
 
 PAGE = 1_000
@@ -292,6 +293,12 @@ def _embedding() -> Iterator[None]:
         raise SearchUnavailable(NO_VECTORS) from error
 
 
+def _wait(error: AzureError) -> dict[str, int]:
+    response = error.response if isinstance(error, HttpResponseError) else None
+    seconds = None if response is None else retry_after(response.headers)
+    return {} if seconds is None else {"retry_after": seconds}
+
+
 def _unavailable(error: AzureError) -> SearchUnavailable:
     """Messages are ours alone: the SDK's can hold the endpoint and the service's own words."""
     if isinstance(error, NoTokenError):
@@ -302,5 +309,5 @@ def _unavailable(error: AzureError) -> SearchUnavailable:
         case 404:
             return SearchUnavailable("This knowledge base has not been indexed yet.")
         case 429 | 503:
-            return SearchUnavailable("The search service is busy. Wait a little, then try again.")
+            return SearchUnavailable("The search service is busy. Wait a little, then try again.", **_wait(error))
     return SearchUnavailable()

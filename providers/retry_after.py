@@ -18,6 +18,8 @@ import httpx2
 
 from domain.deadline import deadline
 
+LONGEST = 2**31 - 1
+"""Seconds: what every client's integers hold."""
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
@@ -32,7 +34,8 @@ async def wait_within_deadline(response: httpx2.Response) -> None:
 
 def retry_after(headers: Mapping[str, str]) -> int | None:
     """Whole seconds, for people; None when the service does not say, or not understandably."""
-    return max(map(math.ceil, _waits(headers)), default=None)
+    longest = max(map(math.ceil, _waits(headers)), default=None)
+    return None if longest is None else min(longest, LONGEST)
 
 
 def _waits(headers: Mapping[str, str]) -> list[float]:

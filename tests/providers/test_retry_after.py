@@ -61,6 +61,7 @@ async def test_a_wait_beyond_the_deadline_is_the_others_turn(
         ({"retry-after-ms": "1500"}, 2),
         ({"retry-after-ms": "1", "retry-after": "7"}, 7),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 2**31 - 1),
         ({"retry-after": "-5"}, None),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "9" * 400}, None),
