@@ -53,7 +53,7 @@ def to_source(row: SourceRow | AnyRow) -> Source:
         url=row.url,
         excerpt=row.excerpt,
         score=row.score,
-        spans=tuple(Span(start, end) for start, end in row.spans),
+        spans=tuple(Span(start, end) for start, end, *_ in row.spans),
     )
 
 
@@ -100,10 +100,11 @@ def from_routes(routes: Sequence[Route]) -> list[dict[str, Any]]:
 
 
 def _to_route(stored: Mapping[str, Any]) -> Route:
-    """Those stored before 2026-11-23 do not say who decided. Then it was the embedded router, if not the client."""
-    chosen = stored["confidence"] == 1 and stored["reason"] == CHOSEN
-    method = stored.get("method", RouteMethod.CLIENT if chosen else RouteMethod.EMBEDDED)
-    return Route(stored["agent"], stored["confidence"], stored["reason"], RouteMethod(method))
+    """As any release stored it (docs/decisions/0038): what this one does not know is passed over, and what is not there
+    has its default. Routes of before 2026-11-23 do not say who decided: the embedded router, if not the client."""
+    confidence, reason = stored.get("confidence", 0.0), stored.get("reason", "")
+    inferred = RouteMethod.CLIENT if confidence == 1 and reason == CHOSEN else RouteMethod.EMBEDDED
+    return Route(stored["agent"], confidence, reason, RouteMethod(stored.get("method", inferred)))
 
 
 def from_error(error: TurnError) -> dict[str, Any]:

@@ -127,6 +127,11 @@ class RouteMethod(StrEnum):
     MODEL = "MODEL"
     CLIENT = "CLIENT"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "RouteMethod":
+        """What another release calls its own way of deciding."""
+        return cls.EMBEDDED
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
