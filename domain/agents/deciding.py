@@ -70,13 +70,13 @@ class Decider:
         self._forms: dict[str, ReplyForms] = {}
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
-        context, cost = runtime.context, _Cost(Usage(0, 0))
+        context = runtime.context
         question = context.question.text
         task = DecisionTask(question, state["conversation"], context.agents, not context.chosen, self._strict)
-        decision = None
+        decision, cost = None, Usage(0, 0)
         if task.worthwhile and not small_talk(question):
-            decision = await self._decide(task, cost, context.answer.id)
-        told: TurnState = {"decisions_cost": cost.usage}
+            decision, cost = await self.decide(task, context.answer.id)
+        told: TurnState = {"decisions_cost": cost}
         if decision is not None:
             told["standalone_question"] = decision.standalone_question
             if decision.routing is not None:
@@ -84,13 +84,14 @@ class Decider:
                 context.recorder.route_chosen(decision.routing.routes, decision.standalone_question)
         return told
 
-    async def _decide(self, task: DecisionTask, cost: _Cost, message_id: int) -> Decision | None:
-        """None when the embedded method has to decide."""
+    async def decide(self, task: DecisionTask, message_id: int) -> tuple[Decision | None, Usage]:
+        """None when the embedded method has to decide; and what asking cost."""
+        cost = _Cost(Usage(0, 0))
+        ends = asyncio.get_running_loop().time() + self._seconds
         try:
-            ends = asyncio.get_running_loop().time() + self._seconds
             async with asyncio.timeout_at(ends):
                 with until(ends):
-                    return await self._attempts(task, cost)
+                    return await self._attempts(task, cost), cost.usage
         except (ReplyFault, FormRefused, _Refused) as failure:
             _log.warning("decision_refused", message_id=message_id, reason=str(failure))
         except TimeoutError:
@@ -103,7 +104,7 @@ class Decider:
                 _log.warning("decision_failed", message_id=message_id, reason=explained.message)
             else:
                 _log.error("decision_failed", message_id=message_id, exc_info=failure)
-        return None
+        return None, cost.usage
 
     async def _attempts(self, task: DecisionTask, cost: _Cost) -> Decision:
         """Raises ReplyFault, FormRefused, _Refused and what the model raises."""
