@@ -108,16 +108,16 @@ class Decider:
 
     async def _attempts(self, task: DecisionTask, cost: _Cost) -> Decision:
         """Raises ReplyFault, FormRefused, _Refused and what the model raises."""
+        asking = _Asking(task, self._forms_of, self._model_error)
         try:
-            return await self._attempt(task, cost)
+            return await self._attempt(asking, cost)
         except FormRefused:
-            fault = None
-        except ReplyFault as error:
-            fault = error
-        return await self._attempt(task, cost, fault)
+            pass
+        except ReplyFault as fault:
+            asking.told(fault)
+        return await self._attempt(asking, cost)
 
-    async def _attempt(self, task: DecisionTask, cost: _Cost, fault: ReplyFault | None = None) -> Decision:
-        asking = _Asking(task, fault, self._forms_of, self._model_error)
+    async def _attempt(self, asking: "_Asking", cost: _Cost) -> Decision:
         message = await self._model.reply(asking.call)
         if spent := message.usage_metadata:
             cost.usage += Usage(spent["input_tokens"], spent["output_tokens"])
@@ -133,21 +133,19 @@ class Decider:
 
 
 class _Asking:
-    """One attempt, whichever model it is that replies: each is asked in the form that it keeps to."""
+    """One question to whichever model it is that replies: each is asked in the form that it keeps to."""
 
-    def __init__(
-        self,
-        task: DecisionTask,
-        fault: ReplyFault | None,
-        forms_of: Callable[[str], ReplyForms],
-        model_error: ModelError,
-    ) -> None:
+    def __init__(self, task: DecisionTask, forms_of: Callable[[str], ReplyForms], model_error: ModelError) -> None:
         self._task = task
-        self._fault = fault
         self._forms_of = forms_of
         self._model_error = model_error
         self._forms: ReplyForms
         self._form: ReplyForm
+        self._faults: dict[ReplyForm, ReplyFault] = {}
+
+    def told(self, fault: ReplyFault) -> None:
+        """What was wrong with the reply to the last call, for who is asked again in the same form."""
+        self._faults[self._form] = fault
 
     async def call(self, name: str, model: BaseChatModel) -> AIMessage:
         """Raises FormRefused, ReplyFault and what the model raises."""
@@ -155,7 +153,7 @@ class _Asking:
         form = self._form = forms.form
         asked = model.bind(**self._task.schema.asked_in(form))
         try:
-            return await asked.ainvoke(self._task.messages(form, self._fault))
+            return await asked.ainvoke(self._task.messages(form, self._faults.get(form)))
         except asyncio.CancelledError:
             forms.late(form)
             raise

@@ -32,9 +32,12 @@ async def test_a_faulty_decision_is_told_and_asked_for_again_once(
 ) -> None:
     await deciding.ask(TOMATOES, faulty, routes(("library", 0.6)))
     assert deciding.routes == [("library", RouteMethod.MODEL)]
-    first, second = upstream.requests
-    assert second.body["messages"][1:-1] == first.body["messages"][1:]
-    assert "cannot be used" in second.body["messages"][-1]["content"]
+    first, second = (exchange.body for exchange in upstream.requests)
+    if "tools" in second:
+        assert second["messages"][:-1] == first["messages"]
+        assert "cannot be used" in second["messages"][-1]["content"]
+    else:  # in another form it is another request
+        assert second["messages"][1:] == first["messages"][1:]
     await deciding.ask(TOMATOES, faulty, faulty)
     assert deciding.routes == [("garden", RouteMethod.EMBEDDED)]
     assert len(upstream.requests) == 4
