@@ -65,7 +65,9 @@ def model_remedies(settings: Settings) -> Mapping[Trouble, str]:
 
 def small_remedies(settings: Settings) -> Mapping[Trouble, str]:
     """Of the model that decides."""
-    told = model_remedies(settings)
+    told = dict(model_remedies(settings))
+    if settings.decision_format != "auto":
+        told[Trouble.REFUSED] += f" Or it does not know DECISION_FORMAT={settings.decision_format}: `auto` finds one."
     if settings.azure_openai_small_deployment:
         return _renamed(told, ("AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_SMALL_DEPLOYMENT"))
     return _renamed(told, ("OPENAI_MODEL", "OPENAI_SMALL_MODEL")) if settings.openai_small_model else told

@@ -6,6 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
+from domain.deadline import until
 from providers.retry_after import retry_after
 from tests.providers.deployments import FIRST, FIRST_NAME, OTHER, OTHER_NAME, answer, failure, model_of
 from tests.standins.azure_openai import AzureOpenAIStandIn
@@ -42,6 +43,16 @@ async def test_waits_that_end_beyond_the_deadline_together_are_not_slept_through
         _, error = await failure(model)
     assert error.details == {"retry_after": 1}
     assert len(first.requests) == 2
+
+
+async def test_the_turns_own_deadline_counts_where_it_is_earlier(first: AzureOpenAIStandIn) -> None:
+    first.script(*[Refuse(429, headers={"retry-after": "20"})] * 3)
+    loop = asyncio.get_running_loop()
+    async with model_of(first, model_retries=2) as model, asyncio.timeout(10):
+        with until(loop.time() + 15):
+            _, error = await failure(model)
+    assert error.details == {"retry_after": 20}
+    assert len(first.requests) == 1
 
 
 async def test_a_wait_beyond_the_deadline_is_the_others_turn(

@@ -59,7 +59,7 @@ def address(request: pytest.FixtureRequest, scripted: AzureOpenAIStandIn, folder
     variables = {**scripted.environment(), "AGENTS_FILE": str(folder / "agents.toml")}
     with AzureSearchStandIn() as search:
         if request.param == "azure":
-            variables |= search.environment()
+            variables |= {**search.environment(), "AZURE_SEARCH_MODE": "hybrid", "AZURE_SEARCH_SEMANTIC": "true"}
             done = answerdesk(folder, "ingest", **variables)
             assert done.returncode == 0, done.stderr
         with live_server(variables) as url:

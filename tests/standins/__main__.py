@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> int:
         tempfile.TemporaryDirectory(prefix="answerdesk-azure-") as folder,
     ):
         model.otherwise = speak
+        model.other_deployments = set(filter(None, [os.environ.get("AZURE_OPENAI_SMALL_DEPLOYMENT")]))
         known_by = entra.environment() if options.entra else {}
         environment = {**os.environ, "DATA_DIR": folder, **known_by, **model.environment(), **search.environment()}
         command = [sys.executable, "-c", "import cli; cli.main()"]

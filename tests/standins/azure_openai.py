@@ -26,7 +26,6 @@ from tests.standins.faults import CutShort, ErrorInStream, FilterAnswer, FilterP
 from tests.standins.loopback import Exchange, LoopbackServer, Reply
 
 Messages = list[dict[str, Any]]
-Answer = str | Callable[[Messages], str]
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class Declines:
     refusal: str = "I can't help with that."
 
 
+Answer = str | Callable[[Messages], str | Replies]
 Fault = Refuse | FilterPrompt | FilterAnswer | Hang | Reset | CutShort | Malformed | ErrorInStream
 Step = Answer | Fault | Replies | Declines
 
@@ -116,11 +116,12 @@ class AzureOpenAIStandIn(LoopbackServer):
                 await self.hang(reply)
             case Reset(after=None):
                 return reply.reset()
-        said = step if isinstance(step, str) else step if callable(step) else self.otherwise
-        text = said if isinstance(said, str) else said(exchange.body["messages"])
-        completion = _Completion(exchange, text)
-        if isinstance(step, Replies | Declines):
-            return await reply.json(200, completion.whole_message(*_message(step, exchange.body)))
+        said = step if isinstance(step, str) or callable(step) else self.otherwise
+        given = said(exchange.body["messages"]) if callable(said) else said
+        whole = step if isinstance(step, Replies | Declines) else given if isinstance(given, Replies) else None
+        completion = _Completion(exchange, given if isinstance(given, str) else "")
+        if whole is not None:
+            return await reply.json(200, completion.whole_message(*_message(whole, exchange.body)))
         if exchange.body.get("stream"):
             return await self._stream(completion, step, reply)
         return await self._whole(completion, step, reply)

@@ -294,3 +294,13 @@ async def closed(upstream: AzureOpenAIStandIn) -> None:
     [request] = upstream.requests
     assert await asyncio.to_thread(request.ended.wait, 5)
     assert request.aborted
+
+
+async def test_what_nobody_counts_has_no_cost(small_desk: Desk, upstream: AzureOpenAIStandIn) -> None:
+    """Azure OpenAI did not, of what it streams, before 2024-09."""
+    for version, counted in (("2023-05-15", False), ("2024-10-21", True)):
+        values = {name.lower(): value for name, value in upstream.environment(version).items()}
+        model = azure_openai_model(Settings(_env_file=None, **values))  # type: ignore[arg-type]
+        draft = await turn(small_desk, model, ORDINARY, Written())()
+        await close_model(model)
+        assert (draft.text, draft.usage is not None) == (ANSWER, counted)
