@@ -294,8 +294,7 @@ def _embedding() -> Iterator[None]:
 
 
 def _wait(error: AzureError) -> dict[str, int]:
-    response = error.response if isinstance(error, HttpResponseError) else None
-    seconds = None if response is None else retry_after(response.headers)
+    seconds = retry_after(getattr(getattr(error, "response", None), "headers", None) or {})
     return {} if seconds is None else {"retry_after": seconds}
 
 
