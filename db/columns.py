@@ -38,6 +38,7 @@ class Word(TypeDecorator[StrEnum]):
     def __init__(self, words: type[StrEnum], length: int) -> None:
         super().__init__(length)
         self.words = words
+        self.length = length
 
     def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
         return None if value is None else value.value

@@ -105,8 +105,9 @@ class ReplySchema:
         text = str(message.text)
         found = _object_in(text, self.properties)
         if found is None:
-            wanted = f"it is no call of `{self.name}`" if form is ReplyForm.TOOL else "it is no JSON object"
-            raise ReplyFault(wanted, text, passed_over=True)
+            if form is ReplyForm.TOOL:
+                raise ReplyFault(f"it is no call of `{self.name}`", text, passed_over=True)
+            raise ReplyFault("it is no JSON object", text, passed_over="{" not in text)  # else it was cut off
         return Reply(found, text, form is not ReplyForm.TOOL)
 
 

@@ -108,6 +108,16 @@ async def test_a_server_that_does_not_come_to_an_end_is_asked_otherwise(
     assert asked_in(upstream) == [TOOL, TOOL, JSON_SCHEMA]
 
 
+async def test_data_that_were_cut_off_are_asked_for_again_in_the_same_form(
+    deciding: Deciding, upstream: AzureOpenAIStandIn
+) -> None:
+    await deciding.ask(BOOK, PROSE, '{"routes": [{"agent": "library", "conf')
+    assert deciding.routes != BY_MODEL
+    await deciding.ask(BOOK, Replies(GOOD))
+    assert deciding.routes == BY_MODEL
+    assert asked_in(upstream) == [TOOL, JSON_SCHEMA, JSON_SCHEMA]
+
+
 async def test_what_worked_is_not_given_up_for_one_bad_reply(deciding: Deciding, upstream: AzureOpenAIStandIn) -> None:
     await deciding.ask(BOOK, Replies(GOOD))
     await deciding.ask(BOOK, PROSE, Replies(GOOD))
