@@ -190,7 +190,7 @@ def place(address: str) -> str:
     """An address without what may be secret in it."""
     parts = urlsplit(address)
     if not parts.hostname:
-        return parts.path if parts.scheme else address
+        return parts.path.replace("//", "/", 1) if parts.scheme else address
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return (
         f"{parts.scheme.partition('+')[0]}://{host}" + (f":{parts.port}" if parts.port else "") + parts.path.rstrip("/")
