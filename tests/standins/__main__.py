@@ -42,9 +42,9 @@ def main(arguments: list[str]) -> int:
         known_by = entra.environment() if options.entra else {}
         environment = {**os.environ, "DATA_DIR": folder, **known_by, **model.environment(), **search.environment()}
         command = [sys.executable, "-c", "import cli; cli.main()"]
-        if options.command[:1] in (["ask"], ["doctor"]):  # which expect what `serve` does for itself
-            for step in ("migrate", "ingest"):
-                subprocess.run([*command, step], env=environment, check=True)
+        # What `serve` does for itself.
+        for step in {"ask": ["ingest"], "doctor": ["migrate", "ingest"]}.get("".join(options.command[:1]), []):
+            subprocess.run([*command, step], env=environment, check=True)
         if options.fault:
             model.fault = search.fault = FAULTS[options.fault]
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the server to hear, which drains
