@@ -27,6 +27,7 @@ from domain.agents.catalog import AgentCatalog
 from domain.agents.state import Draft, TurnContext
 from domain.errors import DeskError
 from domain.inputs import Inputs
+from domain.knowledge import Reader
 from domain.model import Message, Role, Route, Source
 from domain.ports import History
 from frames import Frames
@@ -86,14 +87,22 @@ def serve() -> None:
 
 
 @app.command()
-def ask(question: Annotated[str, typer.Argument(help="What you want to know.")]) -> None:
+def ask(
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    user: Annotated[
+        str,
+        typer.Option(
+            "--as", help="Who asks: of the agents and documents that this user may see. Else of what is for everybody."
+        ),
+    ] = "",
+) -> None:
     """Answer one question in the terminal, with its sources."""
     settings = Settings()
     configure_logs("ERROR", settings.log_format)
     inputs = Inputs()
     inputs.message("question", question)
     inputs.check()
-    asyncio.run(_ask(settings, question))
+    asyncio.run(_ask(settings, question, Reader(user)))
 
 
 @app.command()
@@ -224,17 +233,18 @@ class _Terminal:
         print(text, end="", flush=True)
 
 
-async def _ask(settings: Settings, question: str) -> None:
+async def _ask(settings: Settings, question: str, reader: Reader) -> None:
     catalog = AgentCatalog.load(settings.agents_file)
     async with server.open_retriever(settings, catalog) as retriever:
         if not settings.azure_search_endpoint:
             await server.ingest(settings, catalog, retriever, None)
         models = choose_models(settings, catalog)
         workflow = server.answer_workflow(settings, _NoHistory(), retriever, catalog, models)
+        agents = catalog.visible_to(reader.username)
         now = datetime.now(UTC)
         asked = Message(1, 1, 1, Role.USER, question, now)
         answer = Message(2, 1, 1, Role.ASSISTANT, "", now)
-        draft = await workflow(TurnContext(asked, answer, catalog.all, (), _Terminal(catalog)))
+        draft = await workflow(TurnContext(asked, answer, agents, (), _Terminal(catalog), reader))
         await models.close()
     print()
     _list_sources(draft)

@@ -20,9 +20,9 @@ from db.revisions import NotMigratedError
 from domain.agents.catalog import AgentCatalog
 from domain.errors import DatabaseUnavailable
 from domain.troubles import Trouble
-from models import Model, choose_model, open_embeddings
+from models import AnyModel, Models, choose_models, open_embeddings
 from providers.embedding_models import NoVectorError
-from providers.fallback import Deployment, Deployments
+from providers.fallback import Deployment
 from providers.openai import OPENAI_URL
 from providers.redis_log import RedisTurnLog
 from providers.remedies import (
@@ -82,22 +82,30 @@ class Doctor:
 
     async def examine(self) -> list[Finding]:
         """All services, at the same time. Raises ValueError for a broken agents.toml."""
-        model = choose_model(self._settings)
-        async with _closed(model.close):
-            asked = [*self._models(model), self._search(), self._database()]
-            if self._settings.uses_vectors:
+        settings, catalog = self._settings, AgentCatalog.load(self._settings.agents_file)
+        models = choose_models(settings, catalog)
+        async with _closed(models.close):
+            asked = [*self._models(models), self._search(catalog), self._database()]
+            if settings.uses_vectors or settings.azure_openai_embedding_deployment or settings.openai_embedding_model:
                 asked.append(self._embeddings())
-            if self._settings.redis_url is not None:
-                asked.append(self._redis(self._settings.redis_url.get_secret_value()))
+            if settings.redis_url is not None:
+                asked.append(self._redis(settings.redis_url.get_secret_value()))
             return await asyncio.gather(*asked)
 
-    def _models(self, model: Model) -> list[Coroutine[None, None, Finding]]:
-        if not isinstance(model.chat, Deployments):
-            return [_unasked(Finding("answer model", model.name, HERE))]
-        first, *others = model.chat.deployments
-        asked = [self._model("answer model", self._settings, first)]
+    def _models(self, models: Models) -> list[Coroutine[None, None, Finding]]:
+        """Each deployment or model once, whatever it is for."""
+        if not models.answers.deployments:
+            return [_unasked(Finding("answer model", models.answers.name, HERE))]
+        roles: list[tuple[str, AnyModel]] = [("answer model", models.answers)]
+        if models.decides is not None:
+            roles.append(("deciding model", models.decides))
+        roles += [(f"model of {agent}", model) for agent, model in models.of_agents.items()]
+        first: dict[str, tuple[str, Deployment]] = {}
+        for service, model in roles:
+            first.setdefault(model.deployments[0].name, (service, model.deployments[0]))
+        asked = [self._model(service, self._settings, deployment) for service, deployment in first.values()]
         if self._settings.fallback is not None:
-            asked += [self._model("fallback model", self._settings.fallback, other) for other in others]
+            asked.append(self._model("fallback model", self._settings.fallback, models.answers.deployments[-1]))
         return asked
 
     async def _model(self, service: str, settings: Settings, deployment: Deployment) -> Finding:
@@ -117,8 +125,7 @@ class Doctor:
             finding = Finding("embedding model", model.name, _where(settings, by_azure) if deployed else HERE)
             return await self._asked(finding, lambda: model.embed([GREETING]), embedding_remedies(settings))
 
-    async def _search(self) -> Finding:
-        catalog = AgentCatalog.load(self._settings.agents_file)
+    async def _search(self, catalog: AgentCatalog) -> Finding:
         endpoint, folder = self._settings.azure_search_endpoint, self._settings.data_dir / "index"
         async with server.open_retriever(self._settings, catalog) as retriever:
             finding = Finding("search", retriever.name, place(endpoint) if endpoint else str(folder))
@@ -183,7 +190,7 @@ def place(address: str) -> str:
     """An address without what may be secret in it."""
     parts = urlsplit(address)
     if not parts.hostname:
-        return parts.path if parts.scheme else address
+        return parts.path.replace("//", "/", 1) if parts.scheme else address
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return (
         f"{parts.scheme.partition('+')[0]}://{host}" + (f":{parts.port}" if parts.port else "") + parts.path.rstrip("/")

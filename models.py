@@ -1,36 +1,46 @@
 """Which models the settings chose: who writes the answers, who decides, and what makes vectors. Part of the wiring."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 
 from domain.agents.answering import ModelError
-from domain.agents.catalog import AgentCatalog
+from domain.agents.catalog import Agent, AgentCatalog
+from domain.agents.deciding import Decider
+from domain.agents.reply_forms import ReplyForm
+from domain.breaker import Breaker
 from domain.troubles import Trouble
 from providers.azure_openai import azure_openai_embeddings, azure_openai_model
-from providers.breaker import Breaker
-from providers.direct_answers import DirectAnswers
 from providers.embedding_models import EmbeddingModel, LocalEmbeddings
 from providers.embeddings import installed_embedder
 from providers.entra import Identity
 from providers.extractive import ExtractiveChatModel
 from providers.fallback import Deployment, Deployments
 from providers.model_errors import model_error
-from providers.openai import close_model, openai_embeddings, openai_model
-from providers.remedies import fallback_remedies, model_remedies
+from providers.openai import openai_embeddings, openai_model
+from providers.remedies import agent_remedies, fallback_remedies, model_remedies, small_remedies
 from settings import Settings
+
+Chat = TypeVar("Chat", bound=Deployments | BaseChatModel, covariant=True)
+Remedies = Callable[[Settings], Mapping[Trouble, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """An answer model, what it is called in the banner, and how its exceptions are read."""
+class Model(Generic[Chat]):
+    """A language model, what it is called in the banner, and how its exceptions are read."""
 
-    chat: Deployments | BaseChatModel
+    chat: Chat
     name: str
     error: ModelError
     identity: Identity | None = None
+
+    @property
+    def deployments(self) -> tuple[Deployment, ...]:
+        """Who is asked over the network, in this order."""
+        return self.chat.deployments if isinstance(self.chat, Deployments) else ()
 
     @property
     def state(self) -> str:
@@ -45,18 +55,7 @@ class Model:
             await self.identity.close()
 
 
-@dataclass(frozen=True, slots=True)
-class DecidingModel:
-    """A language model that decides, and what it is called in the banner."""
-
-    chat: BaseChatModel
-    name: str
-    identity: Identity | None = None
-
-    async def close(self) -> None:
-        await close_model(self.chat)
-        if self.identity is not None:
-            await self.identity.close()
+AnyModel = Model[Deployments | BaseChatModel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,61 +63,69 @@ class Models:
     """Who writes the answers, who writes those of agents with a model of their own, and who decides; None when that is
     the embedded method."""
 
-    answers: Model
-    of_agents: Mapping[str, Model]
-    decides: DecidingModel | None
+    answers: AnyModel
+    of_agents: Mapping[str, AnyModel]
+    decides: Model[Deployments] | None
 
     async def close(self) -> None:
-        for model in (self.answers, *self.of_agents.values()):
+        for model in (self.answers, *self.of_agents.values(), *([self.decides] if self.decides else [])):
             await model.close()
-        if self.decides is not None:
-            await self.decides.close()
 
 
 def choose_models(settings: Settings, catalog: AgentCatalog) -> Models:
     """One for each role. Agents that name a deployment or a model which the services that are configured do not have are
     answered for by the desk's."""
-    own = {agent.name: settings.asking(agent.deployment, agent.model) for agent in catalog.all}
-    of_agents = {name: choose_model(its) for name, its in own.items() if its != settings}
-    return Models(choose_model(settings), of_agents, _choose_deciding(settings))
-
-
-def _choose_deciding(settings: Settings) -> DecidingModel | None:
+    own = {agent.name: (agent, settings.asking(agent.deployment, agent.model)) for agent in catalog.all}
+    of_agents = {name: _choose_own(agent, its) for name, (agent, its) in own.items() if its != settings}
     its = settings.for_decisions
-    if its is None:
-        return None
-    if its.azure_openai_deployment:
-        identity = Identity() if its.uses_entra else None
-        name = f"Azure OpenAI, deployment {its.azure_openai_deployment}"
-        return DecidingModel(azure_openai_model(its, identity), name, identity)
-    name = f"{its.openai_model} at {its.openai_base_url or 'api.openai.com'}"
-    return DecidingModel(openai_model(its), name)
+    decides = None if its is None else _deployed(its, small_remedies, its.decision_seconds)
+    return Models(choose_model(settings), of_agents, decides)
 
 
-def choose_model(settings: Settings) -> Model:
+def choose_model(settings: Settings) -> AnyModel:
     """Azure OpenAI, else an OpenAI-compatible server, else the embedded extractive model."""
+    return _choose(settings, model_remedies)
 
-    def deployment(name: str, chat: DirectAnswers, remedies: Mapping[Trouble, str]) -> Deployment:
-        breaker = Breaker(settings.model_breaker_failures, settings.model_breaker_seconds)
-        return Deployment(name, chat, remedies, breaker)
 
-    patience = settings.turn_first_token_seconds
-    if settings.azure_openai_deployment:
-        identity = Identity() if settings.uses_entra else None
-        name = f"Azure OpenAI, deployment {settings.azure_openai_deployment}"
-        first = deployment(name, azure_openai_model(settings, identity), model_remedies(settings))
-        other = settings.fallback
-        if other is None:
-            return Model(Deployments([first], patience), name, model_error, identity)
-        called = f"Azure OpenAI, fallback deployment {other.azure_openai_deployment}"
-        second = deployment(called, azure_openai_model(other, identity), fallback_remedies(settings))
-        both = f"{name}, or else deployment {other.azure_openai_deployment}"
-        return Model(Deployments([first, second], patience), both, model_error, identity)
-    if settings.openai_model:
-        name = f"{settings.openai_model} at {settings.openai_base_url or 'api.openai.com'}"
-        only = deployment(name, openai_model(settings), model_remedies(settings))
-        return Model(Deployments([only], patience), name, model_error)
+def choose_decider(settings: Settings, model: Model[Deployments]) -> Decider:
+    """`model` is the one that decides."""
+    form = None if settings.decision_format == "auto" else ReplyForm(settings.decision_format)
+    strict = bool(settings.azure_openai_deployment) or settings.openai_base_url is None
+    return Decider(model.chat, model.error, settings.decision_seconds, form, strict)
+
+
+def _choose_own(agent: Agent, settings: Settings) -> AnyModel:
+    return _choose(settings, lambda its: agent_remedies(its, agent.name))
+
+
+def _choose(settings: Settings, remedies: Remedies) -> AnyModel:
+    if settings.azure_openai_deployment or settings.openai_model:
+        return _deployed(settings, remedies, settings.turn_first_token_seconds)
     return Model(ExtractiveChatModel(), "embedded, extractive (quotes the documents)", lambda failure: None)
+
+
+def _deployed(settings: Settings, remedies: Remedies, patience: float) -> Model[Deployments]:
+    """The deployment or model that the settings name, and its fallback where there is one. Each has a breaker of its
+    own: what is too slow for one role may do for another."""
+    if not settings.azure_openai_deployment:
+        name = f"{settings.openai_model} at {settings.openai_base_url or 'api.openai.com'}"
+        only = Deployment(name, openai_model(settings), remedies(settings), _breaker(settings))
+        return Model(Deployments([only], patience), name, model_error)
+    identity = Identity() if settings.uses_entra else None
+    name = f"Azure OpenAI, deployment {settings.azure_openai_deployment}"
+    first = Deployment(name, azure_openai_model(settings, identity), remedies(settings), _breaker(settings))
+    other = settings.fallback
+    if other is None:
+        return Model(Deployments([first], patience), name, model_error, identity)
+    called = f"Azure OpenAI, fallback deployment {other.azure_openai_deployment}"
+    chat = azure_openai_model(other, identity)
+    second = Deployment(called, chat, fallback_remedies(settings), _breaker(settings))
+    both = f"{name}, or else deployment {other.azure_openai_deployment}"
+    return Model(Deployments([first, second], patience), both, model_error, identity)
+
+
+def _breaker(settings: Settings) -> Breaker:
+    return Breaker(settings.model_breaker_failures, settings.model_breaker_seconds)
 
 
 @asynccontextmanager

@@ -28,7 +28,6 @@ from db.queue import SqlQueueStore
 from db.turns import SqlTurnStore
 from domain.accounts import Accounts
 from domain.agents.catalog import AgentCatalog
-from domain.agents.deciding import Decider
 from domain.agents.patience import Patience
 from domain.agents.workflow import AnswerModel, build_workflow
 from domain.chats import Chats
@@ -47,14 +46,13 @@ from drain import Deadlines, Drain
 from graph.view import create_graphql
 from health import Checked, health_routes
 from logs import configure_logs
-from models import Models, choose_models, open_embeddings
+from models import Models, choose_decider, choose_models, open_embeddings
 from providers.azure_search import AzureSearch
 from providers.embedded_search import EmbeddedSearch
 from providers.embeddings import installed_embedder
 from providers.entra import Identity
 from providers.memory_log import MemoryTurnLog
 from providers.memory_signals import MemorySignals
-from providers.model_errors import model_error
 from providers.password_hashing import Argon2Hasher
 from providers.rate_limits import RedisRateLimiter, WindowRateLimiter
 from providers.redis_log import RedisTurnLog
@@ -83,7 +81,7 @@ class Desk:
         """Which adapters the settings chose, in words."""
         return {
             "model": self.models.answers.state,
-            "decisions": "embedded" if self.models.decides is None else self.models.decides.name,
+            "decisions": "embedded" if self.models.decides is None else self.models.decides.state,
             "search": self.retriever.name,
             "database": self.database.name,
             "turn_log": self.turn_log.name,
@@ -163,7 +161,7 @@ def answer_workflow(
     """What answers a question, in a turn or in the terminal."""
     patience = Patience(settings.turn_first_token_seconds, settings.turn_silence_seconds)
     model, by = models.answers, models.decides
-    decider = Decider(by.chat, model_error, settings.decision_seconds) if by else None
+    decider = choose_decider(settings, by) if by else None
     own = {agent: AnswerModel(its.chat, its.name) for agent, its in models.of_agents.items()}
     return build_workflow(history, retriever, catalog, model.chat, model.name, model.error, patience, decider, own)
 

@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     # who decides what is asked of whom
     decisions: str = Field("auto", pattern="^(auto|model|embedded)$")
     decision_seconds: float = Field(5, gt=0)
+    decision_format: str = Field("auto", pattern="^(auto|tool|json_schema|text)$")
 
     # embedded search
     embeddings: str = Field("auto", pattern="^(auto|off)$")

@@ -42,7 +42,7 @@ from domain.agents.routing import Assessment, Router
 from domain.agents.state import Conversation, Evidence, Line
 from domain.chunking import PLAIN_TEXT
 from domain.documents import read_documents
-from domain.knowledge import Document
+from domain.knowledge import ANYBODY, Document
 from domain.model import Role
 from domain.terms import content_terms
 from providers.embedded_search import EmbeddedSearch, Embeds
@@ -110,12 +110,12 @@ class Desk:
         return cls(search, agents, Router(search), Rewriter(search))
 
     async def assess(self, question: str, before: Conversation) -> Assessment:
-        whole = await self.rewriter.rewrite(question, before, self.agents)
-        return await self.router.assess(question, whole, before, self.agents)
+        whole = await self.rewriter.rewrite(question, before, self.agents, ANYBODY)
+        return await self.router.assess(question, whole, before, self.agents, ANYBODY)
 
     async def routes(self, question: str, before: Conversation) -> set[str]:
-        whole = await self.rewriter.rewrite(question, before, self.agents)
-        routing = await self.router.route(question, whole, before, self.agents)
+        whole = await self.rewriter.rewrite(question, before, self.agents, ANYBODY)
+        routing = await self.router.route(question, whole, before, self.agents, ANYBODY)
         return {route.agent for route in routing.routes}
 
 
@@ -185,7 +185,7 @@ async def canard(data: Path, search: EmbeddedSearch) -> None:
         left, kept, names, found, ours, right, told = 0, 0, 0, 0, 0, 0, 0
         for row in rows:
             query, human = row["query"], row["rewrite_human"]
-            mine = await rewriter.rewrite(query, conversation(row["history"]), ())
+            mine = await rewriter.rewrite(query, conversation(row["history"]), (), ANYBODY)
             history = " ".join(turn["content"] for turn in row["history"])
             if _plain(query) == _plain(human):
                 left, kept = left + 1, kept + (mine == query)
@@ -234,9 +234,11 @@ async def _chat(desk: Desk, asked: Sequence[str]) -> tuple[set[str], str]:
     text = NO_ANSWER
     for question in asked:
         before = Conversation(tuple(lines))
-        whole = await desk.rewriter.rewrite(question, before, desk.agents)
-        routing = await desk.router.route(question, whole, before, desk.agents)
-        evidence = [Evidence(n, tuple(await desk.search.search(n.agent, n.text, PASSAGES))) for n in routing.needs]
+        whole = await desk.rewriter.rewrite(question, before, desk.agents, ANYBODY)
+        routing = await desk.router.route(question, whole, before, desk.agents, ANYBODY)
+        evidence = [
+            Evidence(n, tuple(await desk.search.search(n.agent, n.text, PASSAGES, ANYBODY))) for n in routing.needs
+        ]
         text = answer(answer_messages(whole, before, Numbered(evidence), desk.agents))
         agents = {route.agent for route in routing.routes}
         lines += [Line(Role.USER, question), Line(Role.ASSISTANT, text)]

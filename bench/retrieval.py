@@ -18,7 +18,7 @@ from statistics import fmean
 from typing import Any
 
 from domain.chunking import PLAIN_TEXT
-from domain.knowledge import Document
+from domain.knowledge import ANYBODY, Document
 from providers.embedded_search import EmbeddedSearch
 from providers.embeddings import installed_embedder
 
@@ -56,7 +56,7 @@ async def measure(search: EmbeddedSearch, data: Path, field: str) -> None:
     results: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for task in read(data / "tasks.jsonl"):
         if relevant := set(task["qrels"]):
-            passages = await search.search(task["domain"], task[field] or task["query"], CHUNKS)
+            passages = await search.search(task["domain"], task[field] or task["query"], CHUNKS, ANYBODY)
             ranked = list(dict.fromkeys(passage.chunk.document_id for passage in passages))
             results[task["domain"]].append((ndcg(ranked, relevant), recall(ranked, relevant)))
     print(f"\n{search.name}, {field}\n{'domain':<10} {'tasks':>5} {'nDCG@10':>8} {'Recall@5':>9}")

@@ -1,6 +1,7 @@
 """Column types that mean the same on every database."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String, Text
@@ -25,6 +26,25 @@ class Id(TypeDecorator[int]):
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
         return value if value is None or 0 < value <= LARGEST_ID else 0
+
+
+class Word(TypeDecorator[StrEnum]):
+    """A word of an enumeration, stored as it is. What a later release calls otherwise is what the enumeration itself makes
+    of a value that it does not know."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, words: type[StrEnum], length: int) -> None:
+        super().__init__(length)
+        self.words = words
+        self.length = length
+
+    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        return None if value is None else self.words(value)
 
 
 class UTCDateTime(TypeDecorator[datetime]):

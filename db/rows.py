@@ -53,7 +53,7 @@ def to_source(row: SourceRow | AnyRow) -> Source:
         url=row.url,
         excerpt=row.excerpt,
         score=row.score,
-        spans=tuple(Span(start, end) for start, end in row.spans),
+        spans=tuple(Span(start, end) for start, end, *_ in row.spans),
     )
 
 
@@ -76,7 +76,8 @@ def to_turn(row: AnyRow) -> Turn:
     if row.prompt_tokens is not None and row.completion_tokens is not None:
         usage = Usage(row.prompt_tokens, row.completion_tokens)
     if row.error_code is not None:
-        error = TurnError(row.error_code, row.error_message or "", bool(row.error_retryable))
+        told = row.error_message or ""
+        error = TurnError(row.error_code, told, bool(row.error_retryable), row.error_retry_after)
     return Turn(
         id=row.id,
         chat_id=row.chat_id,
@@ -99,11 +100,17 @@ def from_routes(routes: Sequence[Route]) -> list[dict[str, Any]]:
 
 
 def _to_route(stored: Mapping[str, Any]) -> Route:
-    """Those stored before 2026-11-23 do not say who decided. Then it was the embedded router, if not the client."""
-    chosen = stored["confidence"] == 1 and stored["reason"] == CHOSEN
-    method = stored.get("method", RouteMethod.CLIENT if chosen else RouteMethod.EMBEDDED)
-    return Route(stored["agent"], stored["confidence"], stored["reason"], RouteMethod(method))
+    """As any release stored it (docs/decisions/0038): what this one does not know is passed over, and what is not there
+    has its default. Routes of before 2026-11-23 do not say who decided: the embedded router, if not the client."""
+    confidence, reason = stored.get("confidence", 0.0), stored.get("reason", "")
+    inferred = RouteMethod.CLIENT if confidence == 1 and reason == CHOSEN else RouteMethod.EMBEDDED
+    return Route(stored["agent"], confidence, reason, RouteMethod(stored.get("method", inferred)))
 
 
 def from_error(error: TurnError) -> dict[str, Any]:
-    return {"error_code": error.code, "error_message": error.message, "error_retryable": error.retryable}
+    return {
+        "error_code": error.code,
+        "error_message": error.message,
+        "error_retryable": error.retryable,
+        "error_retry_after": error.retry_after,
+    }

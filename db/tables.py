@@ -12,7 +12,7 @@ from typing import Any, cast
 from sqlalchemy import JSON, Double, Enum, ForeignKey, Index, MetaData, String, Table, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from db.columns import Id, Key, Prose, UTCDateTime
+from db.columns import Id, Key, Prose, UTCDateTime, Word
 from domain.errors import ErrorCode
 from domain.model import Rating, Role, TurnStatus
 
@@ -106,9 +106,10 @@ class TurnRow(Row):
     timeline: Mapped[str] = mapped_column(Prose)
     prompt_tokens: Mapped[int | None]
     completion_tokens: Mapped[int | None]
-    error_code: Mapped[ErrorCode | None] = mapped_column(Enum(ErrorCode, native_enum=False, length=32))
+    error_code: Mapped[ErrorCode | None] = mapped_column(Word(ErrorCode, 32))
     error_message: Mapped[str | None] = mapped_column(Prose)
     error_retryable: Mapped[bool | None]
+    error_retry_after: Mapped[int | None]
     model: Mapped[str | None] = mapped_column(Prose)
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

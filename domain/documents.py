@@ -1,8 +1,13 @@
-"""Reading the folder of a knowledge base: Markdown with front matter, plain text and OpenAPI 3 descriptions."""
+"""Reading the folder of a knowledge base: Markdown with front matter, plain text and OpenAPI 3 descriptions.
+
+A document may name its `audience`. Whatever looks as if it were meant to, and is not understood, is an error: a document
+that was to be kept from somebody must not be shown to everybody because of a slip of the pen.
+"""
 
 import hashlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +19,16 @@ from frontmatter.default_handlers import YAMLHandler
 
 from domain.chunking import MARKDOWN, OPENAPI, PLAIN_TEXT
 from domain.chunking import VERSION as CHUNKING
+from domain.inputs import is_username
 from domain.knowledge import Document
 from domain.markdown import first_heading
 from domain.openapi import api_title, api_url, load_api
+
+AUDIENCE = "audience"
+_LOOSE_AUDIENCE = re.compile(
+    r"\s*(?:---|\+\+\+)[ \t]*\n(?:[^\n]*\S[^\n]*\n)*?[ \t]*audiences?[ \t]*[:=]", re.IGNORECASE
+)
+"""What begins like front matter, of whichever kind, and names an audience before its first empty line."""
 
 _log = structlog.get_logger()
 
@@ -79,12 +91,13 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _read_markdown(text: str) -> dict[str, Any]:
-    """Title, address and date from the front matter; the title falls back to the first heading."""
+    """Title, address, date and audience from the front matter; the title falls back to the first heading."""
     try:
         matter, body = frontmatter.parse(text, handler=YAMLHandler())
     except yaml.YAMLError as error:
         raise ValueError(f"the front matter is not YAML: {error}") from error
     if not matter:
+        _no_audience_in(text)
         body = text
     title = matter.get("title") or first_heading(body)
     return {
@@ -93,10 +106,12 @@ def _read_markdown(text: str) -> dict[str, Any]:
         "media_type": MARKDOWN,
         "url": str(matter["url"]) if matter.get("url") else None,
         "updated": _date(matter.get("updated")),
+        "audience": _audience(matter, AUDIENCE),
     }
 
 
 def _read_text(text: str) -> dict[str, Any]:
+    _no_audience_in(text)
     return {"body": text, "media_type": PLAIN_TEXT}
 
 
@@ -107,15 +122,45 @@ def _read_api(text: str) -> dict[str, Any] | None:
         raise ValueError(f"this is not JSON: {error}") from error
     if api is None:
         return None
-    info = api.get("info")
-    updated = info.get("x-updated") if isinstance(info, dict) else None
+    found = api.get("info")
+    info = found if isinstance(found, dict) else {}
+    _no_other_audience(api, "info.x-audience")
     return {
         "title": api_title(api),
         "body": text,
         "media_type": OPENAPI,
         "url": api_url(api),
-        "updated": _date(updated),
+        "updated": _date(info.get("x-updated")),
+        "audience": _audience(info, f"x-{AUDIENCE}"),
     }
+
+
+def _audience(matter: Mapping[Any, Any], key: str) -> tuple[str, ...] | None:
+    """None where there is none. Raises ValueError for what is no list of usernames, and for a key that is almost `key`."""
+    _no_other_audience({other: value for other, value in matter.items() if other != key}, key)
+    if key not in matter:
+        return None
+    named = matter[key]
+    if not isinstance(named, list) or not named:
+        raise ValueError(f"`{key}` must be a list of the users who may read this; without it, everybody may")
+    for name in named:
+        if not isinstance(name, str) or not is_username(name):
+            raise ValueError(f"`{key}` holds {name!r}, which is no username (a number has to stand in quotes)")
+    return tuple(named)
+
+
+def _no_other_audience(matter: Mapping[Any, Any], key: str) -> None:
+    for other in matter:
+        if str(other).strip().casefold().removeprefix("x-").rstrip("s") == AUDIENCE:
+            raise ValueError(f"`{other}` is not known: write it as `{key}`")
+
+
+def _no_audience_in(text: str) -> None:
+    """Raises ValueError when `text` begins like front matter with an audience, and cannot be read so."""
+    if _LOOSE_AUDIENCE.match(text):
+        raise ValueError(
+            f"its `{AUDIENCE}` is not understood: front matter stands in Markdown, between two lines of `---`"
+        )
 
 
 def _date(value: object) -> date | None:

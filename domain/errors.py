@@ -51,6 +51,11 @@ class ErrorCode(StrEnum):
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
     INTERNAL = "INTERNAL"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "ErrorCode":
+        """What another release calls a failure that this one does not know."""
+        return cls.INTERNAL
+
 
 class DeskError(Exception):
     """A failure with a code for programs, a message for a person, and whether trying again may help."""

@@ -6,9 +6,22 @@ from datetime import date
 
 
 @dataclass(frozen=True, slots=True)
+class Reader:
+    """For whom documents are searched: the user of this name, to whom those are shown that are for everybody and those
+    whose audience names them. Names are compared exactly."""
+
+    username: str
+
+
+ANYBODY = Reader("")
+"""Nobody's name: who is shown what everybody is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One file of a knowledge base, read but not yet cut. `id` is its path below the knowledge base without
-    the ending; `body` is Markdown or an OpenAPI document, by `media_type`. `digest` changes when the file does."""
+    the ending; `body` is Markdown or an OpenAPI document, by `media_type`. `digest` changes when the file does.
+    `audience` names the users who may read it; empty means everybody who may ask the agent."""
 
     id: str
     agent: str
@@ -18,6 +31,7 @@ class Document:
     digest: str
     url: str | None = None
     updated: date | None = None
+    audience: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

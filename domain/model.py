@@ -127,6 +127,11 @@ class RouteMethod(StrEnum):
     MODEL = "MODEL"
     CLIENT = "CLIENT"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "RouteMethod":
+        """What another release calls its own way of deciding."""
+        return cls.EMBEDDED
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -151,15 +156,17 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TurnError:
-    """Why a turn did not answer."""
+    """Why a turn did not answer. `retry_after`, in seconds, is how long the service that failed asks to be left alone,
+    where it says so."""
 
     code: ErrorCode
     message: str
     retryable: bool
+    retry_after: int | None = None
 
     @classmethod
     def of(cls, error: DeskError) -> "TurnError":
-        return cls(error.code, error.message, error.retryable)
+        return cls(error.code, error.message, error.retryable, error.details.get("retry_after"))
 
 
 SERVER_STOPPED = TurnError(ErrorCode.INTERNAL, "The server stopped while answering.", retryable=True)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from domain.errors import DeskError
 from domain.events import TurnEvent
-from domain.knowledge import Document, IndexReport, Passage, TermStatistics
+from domain.knowledge import Document, IndexReport, Passage, Reader, TermStatistics
 from domain.model import (
     ChatSession,
     Message,
@@ -332,7 +332,10 @@ class Signals(Protocol):
 
 
 class Retriever(Protocol):
-    """A search engine that holds each agent's knowledge base. Any method may raise SearchUnavailable."""
+    """A search engine that holds each agent's knowledge base. Any method may raise SearchUnavailable.
+
+    A document that has an audience does not exist for who is not in it: it is not found, and neither the statistics nor,
+    where the engine can help it, the scores of others change by it."""
 
     @property
     def name(self) -> str:
@@ -346,12 +349,12 @@ class Retriever(Protocol):
         `progress` is called with the number of documents dealt with, as they are."""
         ...
 
-    async def search(self, agent: str, question: str, limit: int) -> list[Passage]:
+    async def search(self, agent: str, question: str, limit: int, reader: Reader) -> list[Passage]:
         """The best passages for a question in natural language, best first. Anything can be asked: no query syntax."""
         ...
 
-    async def term_statistics(self, agent: str, terms: Sequence[str]) -> TermStatistics | None:
-        """For weighing words by rarity. None when the engine cannot say."""
+    async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics | None:
+        """For weighing words by rarity, among what the reader may read. None when the engine cannot say."""
         ...
 
     async def check(self) -> None:

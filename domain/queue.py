@@ -6,6 +6,7 @@ import structlog
 
 from domain.agents.catalog import AgentCatalog
 from domain.errors import DeskError
+from domain.knowledge import Reader
 from domain.ports import PromotedTurn, QueueStore, TurnLog
 from domain.runner import TurnRunner
 from domain.shielding import to_its_end
@@ -72,7 +73,7 @@ class TurnQueue:
         if not isinstance(promoted, PromotedTurn):
             return promoted
         visible = self._catalog.visible_to(promoted.username)
-        await self._runner.start(promoted.begun, visible)
+        await self._runner.start(promoted.begun, visible, Reader(promoted.username))
         return None
 
     async def _until_ended(self, turn_id: int) -> None:

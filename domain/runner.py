@@ -9,7 +9,9 @@ import structlog
 
 from domain.agents.catalog import Agent
 from domain.agents.state import Draft, TurnContext
+from domain.deadline import until
 from domain.errors import DeskError, ErrorCode, Internal, ModelUnavailable, ServiceUnavailable
+from domain.knowledge import Reader
 from domain.model import SERVER_STOPPED, TurnError, TurnStatus
 from domain.ports import BegunTurn, Signal, Signals, StopRequested, TurnLog, TurnStore
 from domain.recorder import TurnRecorder
@@ -72,15 +74,15 @@ class TurnRunner:
         if self.running >= self.limits.concurrent + self.limits.waiting:
             raise ServiceUnavailable("Too many questions wait for their answer. Try again in a moment.")
 
-    async def start(self, begun: BegunTurn, agents: tuple[Agent, ...]) -> None:
-        """`agents` are all that may be asked. Returns once the turn can be followed."""
+    async def start(self, begun: BegunTurn, agents: tuple[Agent, ...], reader: Reader) -> None:
+        """`agents` are all that may be asked, for `reader`. Returns once the turn can be followed."""
         lease, room = self.limits.lease, self.limits.answer_characters
         recorder = TurnRecorder(begun, self._store, self._log, self._saver, lease, room)
         turn_id = begun.turn.id
         await recorder.start(lost=lambda: self._cancel(turn_id, None))
         names = {agent.name for agent in agents}
         chosen = tuple(name for name in begun.turn.agents if name in names)
-        context = TurnContext(begun.user_message, begun.answer, agents, chosen, recorder)
+        context = TurnContext(begun.user_message, begun.answer, agents, chosen, recorder, reader)
         task = asyncio.create_task(self._run(turn_id, context, recorder), name=f"turn {turn_id}")
         self._running[turn_id] = _Running(task)
         task.add_done_callback(lambda _: self._running.pop(turn_id, None))
@@ -132,8 +134,11 @@ class TurnRunner:
             raise asyncio.CancelledError
         run.working = True
         try:
-            async with self._slots, asyncio.timeout(self.limits.deadline.total_seconds()):
-                return await self._workflow(context)
+            async with self._slots:
+                ends = asyncio.get_running_loop().time() + self.limits.deadline.total_seconds()
+                async with asyncio.timeout_at(ends):
+                    with until(ends):
+                        return await self._workflow(context)
         finally:
             run.working = False
 

@@ -8,6 +8,7 @@ from domain.agents.catalog import AgentCatalog
 from domain.errors import BadUserInput, ChatBusy
 from domain.followers import Batches, Followers
 from domain.inputs import Inputs
+from domain.knowledge import Reader
 from domain.model import OnBusy, Turn, TurnStatus, Viewer
 from domain.ports import BegunTurn, RateLimiter, Signals, StopRequested, TurnRequest, TurnStore
 from domain.queue import TurnQueue
@@ -128,7 +129,8 @@ class Turns:
         if begun.created and begun.turn.status is TurnStatus.QUEUED:
             self._queue.add(begun.turn.id)
         elif begun.created:
-            await self._runner.start(begun, self._catalog.visible_to(viewer.username))
+            visible = self._catalog.visible_to(viewer.username)
+            await self._runner.start(begun, visible, Reader(viewer.username))
         return begun.turn
 
     def _request(self, viewer: Viewer, client_message_id: str | None, on_busy: OnBusy) -> TurnRequest:

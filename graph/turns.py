@@ -31,10 +31,13 @@ class TurnError:
     code: str = strawberry.field(description="The code that an error of this kind has everywhere in this API.")
     message: str = strawberry.field(description="For a person.")
     retryable: bool = strawberry.field(description="Whether asking again may help.")
+    retry_after: int | None = strawberry.field(
+        description="Seconds to wait before asking again, where the service that failed says so."
+    )
 
     @classmethod
     def of(cls, error: model.TurnError) -> "TurnError":
-        return cls(code=error.code, message=error.message, retryable=error.retryable)
+        return cls(code=error.code, message=error.message, retryable=error.retryable, retry_after=error.retry_after)
 
 
 @strawberry.type(description="One message of a person's, through to its final answer.")

@@ -24,9 +24,9 @@ from azure.search.documents.indexes.models import (
 )
 
 from domain.chunking import chunk
-from domain.knowledge import Chunk, Document, Passage
+from domain.knowledge import Chunk, Document, Passage, Reader
 
-LAYOUT = 1
+LAYOUT = 2
 """Goes into every stored digest: a new number makes the next indexing write everything again. Raise it when the fields
 or their analyzers change."""
 
@@ -34,6 +34,11 @@ BATCH_ROWS = 500
 BATCH_BYTES = 1_000_000
 """Of JSON. A request may hold 1,000 search documents and 16 MB; up to 1 MiB is sent without holding up the loop."""
 
+AUDIENCE = "audience"
+EVERYBODY = "*"
+"""Stands in the audience of a document that has none, since it is no username. So a row without any, which a program wrote
+that knew of none, is nobody's."""
+_NAMES_END_AT = ","
 SHOWN = ["id", "document_id", "title_path", "text", "url", "updated", "position"]
 WORDS = ["title_path", "text"]
 """The fields in which words are looked for."""
@@ -85,6 +90,7 @@ def _fields(dimensions: int | None) -> Iterator[SearchField]:
     yield SimpleField(name="position", type=number, filterable=True)
     yield SimpleField(name="digest", type=text, filterable=True)
     yield SimpleField(name="pieces", type=number)
+    yield SimpleField(name=AUDIENCE, type=f"Collection({text.value})", filterable=True, hidden=True)
     if dimensions is not None:
         yield SearchField(
             name=vector_field(dimensions),
@@ -147,6 +153,7 @@ def rows_of(document: Document, digest: str) -> list[Row]:
             "position": piece.position,
             "digest": digest,
             "pieces": len(chunks),
+            AUDIENCE: list(document.audience) or [EVERYBODY],
         }
         for piece in chunks
     ]
@@ -155,6 +162,14 @@ def rows_of(document: Document, digest: str) -> list[Row]:
 def text_of(row: Mapping[str, Any]) -> str:
     """What a row's vector is of."""
     return f"{' › '.join(row['title_path'])}\n{row['text']}".strip()
+
+
+def open_to(reader: Reader) -> str:
+    """The filter of what a reader may read, in OData's form for it
+    (https://learn.microsoft.com/azure/search/search-security-trimming-for-azure-search). `search.in` compares exactly."""
+    names = [EVERYBODY, reader.username] if reader.username and _NAMES_END_AT not in reader.username else [EVERYBODY]
+    listed = _NAMES_END_AT.join(names).replace("'", "''")
+    return f"{AUDIENCE}/any(name: search.in(name, '{listed}', '{_NAMES_END_AT}'))"
 
 
 def _key(chunk_id: str) -> str:

@@ -50,6 +50,7 @@ class Ranking:
             asked |= {"search_mode": "any", "search_fields": WORDS}
         if vector is not None:
             near, field = max(limit, NEAREST), vector_field(len(vector))
+            asked["vector_filter_mode"] = "preFilter"  # or the nearest of all are found first, and then left out
             asked["vector_queries"] = [VectorizedQuery(vector=vector, k_nearest_neighbors=near, fields=field)]
         return asked
 

@@ -13,7 +13,7 @@ from azure.search.documents.indexes.aio import SearchIndexClient
 from azure.search.documents.models import IndexDocumentsBatch
 
 from domain.errors import SearchUnavailable
-from domain.knowledge import Document, IndexReport, Passage, TermStatistics
+from domain.knowledge import ANYBODY, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.ports import Retriever
 from providers.azure_index import (
     BATCH_ROWS,
@@ -24,6 +24,7 @@ from providers.azure_index import (
     defined,
     digest_of,
     index_name,
+    open_to,
     passage_of,
     rows_of,
     text_of,
@@ -32,6 +33,7 @@ from providers.azure_index import (
 from providers.azure_ranking import Ranking, said
 from providers.embedding_models import EmbeddingModel, NoVectorError, QuestionVectors
 from providers.entra import Identity, NoTokenError
+from providers.retry_after import retry_after
 from settings import Settings
 
 PAGE = 1_000
@@ -156,19 +158,21 @@ class AzureSearch(Retriever):
         await self._write(client, [{"id": key} for key in stale], delete=True)
         return IndexReport(agent, tally.added, tally.changed, len(held), tally.unchanged, tally.chunks)
 
-    async def search(self, agent: str, question: str, limit: int) -> list[Passage]:
+    async def search(self, agent: str, question: str, limit: int, reader: Reader) -> list[Passage]:
+        """The service counts words over the whole index: a score by words, though not which passages there are, tells
+        that there is more."""
         if not said(question) or limit < 1:
             return []
-        rows = await self._ask(self._client(agent), question, min(limit, PAGE), SHOWN)
+        rows = await self._ask(self._client(agent), question, min(limit, PAGE), SHOWN, reader)
         return [passage_of(agent, row) for row in rows]
 
-    async def term_statistics(self, agent: str, terms: Sequence[str]) -> TermStatistics | None:
+    async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics | None:
         """None: the service does not tell how rare a term is."""
         return None
 
     async def check(self) -> None:
         for client in self._clients.values():
-            await self._ask(client, "ready", 1, ["id"])
+            await self._ask(client, "ready", 1, ["id"], ANYBODY)
 
     async def close(self) -> None:
         if self._questions:
@@ -177,11 +181,13 @@ class AzureSearch(Retriever):
         for client in self._clients.values():
             await client.close()
 
-    async def _ask(self, client: SearchClient, question: str, limit: int, fields: list[str]) -> list[Row]:
+    async def _ask(
+        self, client: SearchClient, question: str, limit: int, fields: list[str], reader: Reader
+    ) -> list[Row]:
         async with self._asking():
             vector = await self._questions.of(question) if self._questions else None
             asked = self._ranking.query(question, vector, limit)
-            found = await client.search(**asked, select=fields, top=limit, **self._each)
+            found = await client.search(**asked, filter=open_to(reader), select=fields, top=limit, **self._each)
             return [dict(row) async for row in found]
 
     async def _define(self, name: str) -> None:
@@ -287,6 +293,11 @@ def _embedding() -> Iterator[None]:
         raise SearchUnavailable(NO_VECTORS) from error
 
 
+def _wait(error: AzureError) -> dict[str, int]:
+    seconds = retry_after(getattr(getattr(error, "response", None), "headers", None) or {})
+    return {} if seconds is None else {"retry_after": seconds}
+
+
 def _unavailable(error: AzureError) -> SearchUnavailable:
     """Messages are ours alone: the SDK's can hold the endpoint and the service's own words."""
     if isinstance(error, NoTokenError):
@@ -297,5 +308,5 @@ def _unavailable(error: AzureError) -> SearchUnavailable:
         case 404:
             return SearchUnavailable("This knowledge base has not been indexed yet.")
         case 429 | 503:
-            return SearchUnavailable("The search service is busy. Wait a little, then try again.")
+            return SearchUnavailable("The search service is busy. Wait a little, then try again.", **_wait(error))
     return SearchUnavailable()

@@ -8,6 +8,8 @@ A term that the knowledge base does not know has the greatest idf and nothing ab
 means the same in a large and in a small knowledge base, and is low where the question's words are foreign; plain BM25
 sums are none of that.
 
+N, n and lengths are those of the chunks that the reader may read, so that nothing follows from a score about others.
+
 Questions share most of their words, so what the index says of a term is kept in memory, as are the chunks.
 """
 
@@ -17,8 +19,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from domain.knowledge import Chunk
-from providers.index_file import IndexFile
+from domain.knowledge import Chunk, Reader
+from providers.index_file import Allowed, IndexFile
 from providers.recent import Recent
 
 K1, B = 1.5, 0.4
@@ -32,8 +34,16 @@ MEASURES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """One edition of an index as some readers see it, who may read the same."""
+
+    edition: str | None
+    allowed: Allowed
+
+
+@dataclass(frozen=True, slots=True)
 class _Measure:
-    """Of one edition of an index: its chunks, and their mean length in terms."""
+    """Of one view: its chunks, and their mean length in terms."""
 
     chunks: int
     mean: float
@@ -49,18 +59,20 @@ class _Postings:
 
 class Indexes:
     """Reads indexes, and keeps in memory what was asked for last. An edition's name is its own, so what is kept of one
-    is never taken for another's. For threads."""
+    is never taken for another's; what one reader was told is never told to one who may read something else. For threads."""
 
     def __init__(self) -> None:
-        self._measures: Recent[str | None, _Measure] = Recent(MEASURES)
-        self._postings: Recent[tuple[str | None, str], _Postings] = Recent(POSTINGS)
+        self._measures: Recent[View, _Measure] = Recent(MEASURES)
+        self._postings: Recent[tuple[View, str], _Postings] = Recent(POSTINGS)
         self._chunks: Recent[tuple[str | None, int], Chunk] = Recent(CHUNKS)
 
-    def coverage(self, index: IndexFile, asked: Sequence[str]) -> dict[int, float]:
-        """The coverage of every chunk that has one of the (different) terms, by its number."""
-        edition = index.edition
-        total = self._measure(index, edition).chunks
-        held = self._held(index, edition, asked)
+    def view(self, index: IndexFile, reader: Reader) -> View:
+        return View(index.edition, index.allowed(reader.username))
+
+    def coverage(self, index: IndexFile, view: View, asked: Sequence[str]) -> dict[int, float]:
+        """The coverage of every chunk in view that has one of the (different) terms, by its number."""
+        total = self._measure(index, view).chunks
+        held = self._held(index, view, asked)
         weight = {term: math.log(1 + (total - (n := len(of.numbers)) + 0.5) / (n + 0.5)) for term, of in held.items()}
         most = sum(weight.values())
         scores: defaultdict[int, float] = defaultdict(float)
@@ -70,41 +82,40 @@ class Indexes:
                 scores[number] += share * fraction
         return scores
 
-    def frequencies(self, index: IndexFile, asked: Sequence[str]) -> tuple[int, dict[str, int]]:
-        """How many chunks there are, and in how many of them each of the terms stands."""
-        edition = index.edition
-        held = self._held(index, edition, asked)
-        return self._measure(index, edition).chunks, {term: len(of.numbers) for term, of in held.items()}
+    def frequencies(self, index: IndexFile, view: View, asked: Sequence[str]) -> tuple[int, dict[str, int]]:
+        """How many chunks are in view, and in how many of them each of the terms stands."""
+        held = self._held(index, view, asked)
+        return self._measure(index, view).chunks, {term: len(of.numbers) for term, of in held.items()}
 
-    def chunks(self, index: IndexFile, numbers: Sequence[int]) -> dict[int, Chunk]:
-        edition = index.edition
-        held = {number: self._chunks.get((edition, number)) for number in numbers}
+    def chunks(self, index: IndexFile, view: View, numbers: Sequence[int]) -> dict[int, Chunk]:
+        """Of numbers that are in view."""
+        held = {number: self._chunks.get((view.edition, number)) for number in numbers}
         missing = [number for number, known in held.items() if known is None]
         read = index.chunks(missing) if missing else {}
         for number, chunk in read.items():
-            self._chunks.keep((edition, number), chunk)
+            self._chunks.keep((view.edition, number), chunk)
         return {number: known or read[number] for number, known in held.items()}
 
     def clear(self) -> None:
         for kept in (self._measures, self._postings, self._chunks):
             kept.clear()
 
-    def _measure(self, index: IndexFile, edition: str | None) -> _Measure:
-        found = self._measures.get(edition)
+    def _measure(self, index: IndexFile, view: View) -> _Measure:
+        found = self._measures.get(view)
         if found is None:
-            found = _Measure(*index.measure())
-            self._measures.keep(edition, found)
+            found = _Measure(*index.measure(view.allowed))
+            self._measures.keep(view, found)
         return found
 
-    def _held(self, index: IndexFile, edition: str | None, asked: Sequence[str]) -> dict[str, _Postings]:
+    def _held(self, index: IndexFile, view: View, asked: Sequence[str]) -> dict[str, _Postings]:
         """Each term's, in the order of asking."""
-        held = {term: self._postings.get((edition, term)) for term in asked}
+        held = {term: self._postings.get((view, term)) for term in asked}
         missing = {term: _Postings(array("q"), array("d")) for term, known in held.items() if known is None}
         if missing:
-            mean = self._measure(index, edition).mean
-            for number, term, often, length in index.matches(tuple(missing)):
+            mean = self._measure(index, view).mean
+            for number, term, often, length in index.matches(tuple(missing), view.allowed):
                 missing[term].numbers.append(number)
                 missing[term].fractions.append(often / (often + K1 * (1 - B + B * length / mean)))
             for term, read in missing.items():
-                self._postings.keep((edition, term), read, TERM + len(read.numbers))
+                self._postings.keep((view, term), read, TERM + len(read.numbers))
         return {term: known or missing[term] for term, known in held.items()}

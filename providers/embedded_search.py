@@ -8,19 +8,19 @@ rate_limited, since embeddings cannot tell one code from another.
 import asyncio
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from heapq import nsmallest
 from pathlib import Path
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from domain.chunking import chunk
 from domain.errors import SearchUnavailable
-from domain.knowledge import Chunk, Document, IndexReport, Passage, TermStatistics
+from domain.knowledge import Chunk, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.terms import content_terms, terms
 from providers.coverage import Indexes
 from providers.index_file import IndexFile, IndexReaders, NotIndexedError
@@ -100,11 +100,11 @@ class EmbeddedSearch:
         finally:
             stop.set()
 
-    async def search(self, agent: str, question: str, limit: int) -> list[Passage]:
-        return await self._reads.run(lambda: self._search(agent, question, limit))
+    async def search(self, agent: str, question: str, limit: int, reader: Reader) -> list[Passage]:
+        return await self._reads.run(lambda: self._search(agent, question, limit, reader))
 
-    async def term_statistics(self, agent: str, terms: Sequence[str]) -> TermStatistics:
-        return await self._reads.run(lambda: self._term_statistics(agent, terms))
+    async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics:
+        return await self._reads.run(lambda: self._term_statistics(agent, terms, reader))
 
     async def check(self) -> None:
         await asyncio.to_thread(self._check)
@@ -132,7 +132,7 @@ class EmbeddedSearch:
             for done, document in enumerate(wanted.values(), 1):
                 if document.id in fresh:
                     index.remove_document(document.id)
-                    index.add_document(document.id, document.digest, _with_terms(chunk(document)))
+                    index.add_document(document, _with_terms(chunk(document)))
                 self._embed(index, document.id)
                 report(done)
             return IndexReport(
@@ -141,7 +141,7 @@ class EmbeddedSearch:
                 changed=len(fresh & known.keys()),
                 removed=len(removed),
                 unchanged=len(wanted) - len(fresh),
-                chunks=index.measure()[0],
+                chunks=index.size(),
             )
 
     def _accept_vectors(self, index: IndexFile) -> None:
@@ -159,19 +159,21 @@ class EmbeddedSearch:
 
     # ------------------------------------------------------------ searching
 
-    def _search(self, agent: str, question: str, limit: int) -> list[Passage]:
+    def _search(self, agent: str, question: str, limit: int, reader: Reader) -> list[Passage]:
         asked = _terms_of(question)
         if not asked or limit < 1:
             return []
         with self._asking:  # a router asks every agent at once: the first embeds the question, the others wait for it
             vector = self._asked(question)
         with _available(agent), self._readers.reading(self._path(agent)) as index:
-            scores = self._indexes.coverage(index, asked)
+            view = self._indexes.view(index, reader)
+            scores = self._indexes.coverage(index, view, asked)
             if vector is not None and (vectors := self._vectors_of(agent, index)):
                 weight = CODES if any(_CODE.fullmatch(term) for term in asked) else WORDS
-                scores = _mixed(scores, vectors.numbers, vectors.matrix @ vector, weight)
+                cosines = zip(vectors.numbers, (vectors.matrix @ vector).tolist(), strict=True)
+                scores = _mixed(scores, cosines, index.hidden(view.allowed), weight)
             best = nsmallest(limit, scores, key=lambda number: (-scores[number], number))
-            chunks = self._indexes.chunks(index, best)
+            chunks = self._indexes.chunks(index, view, best)
         return [Passage(chunks[number], scores[number]) for number in best]
 
     def _vectors_of(self, agent: str, index: IndexFile) -> _Vectors | None:
@@ -184,15 +186,15 @@ class EmbeddedSearch:
             if self._embedder is None or index.fact("embedder") != self._embedder.name:
                 return None
             rows = index.vectors()
-            if not rows or len(rows) != index.measure()[0]:
+            if not rows or len(rows) != index.size():
                 return None
             matrix = np.frombuffer(b"".join(row for _, row in rows), "<f2").astype(np.float32).reshape(len(rows), -1)
             kept = self._vectors[agent] = _Vectors(edition, [number for number, _ in rows], matrix)
         return kept
 
-    def _term_statistics(self, agent: str, asked: Sequence[str]) -> TermStatistics:
+    def _term_statistics(self, agent: str, asked: Sequence[str], reader: Reader) -> TermStatistics:
         with _available(agent), self._readers.reading(self._path(agent)) as index:
-            return TermStatistics(*self._indexes.frequencies(index, asked))
+            return TermStatistics(*self._indexes.frequencies(index, self._indexes.view(index, reader), asked))
 
     def _check(self) -> None:
         paths = sorted(self._folder.glob("*.sqlite3"))
@@ -224,9 +226,12 @@ def _with_terms(chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, list[str], lis
         yield found, terms(found.title), terms(found.text)
 
 
-def _mixed(coverage: dict[int, float], numbers: Sequence[int], cosines: Any, weight: float) -> dict[int, float]:
-    """Both scores in one, for every chunk."""
+def _mixed(
+    coverage: dict[int, float], cosines: Iterable[tuple[int, float]], hidden: frozenset[int], weight: float
+) -> dict[int, float]:
+    """Both scores in one, for every chunk that is not hidden."""
     return {
         number: weight * coverage.get(number, 0.0) + (1 - weight) * cosine
-        for number, cosine in zip(numbers, cosines.tolist(), strict=True)
+        for number, cosine in cosines
+        if number not in hidden
     }

@@ -1,5 +1,5 @@
-"""An answer model that may be two deployments: the second stands in where the first does not begin to answer, and one
-that fails again and again is left alone for a while.
+"""A language model that may be two deployments: the second stands in where the first does not begin to answer, and one
+that fails again and again is left alone for a while. The same for answers, which stream, and for replies, which come whole.
 
 Until the first token there is a choice, and one patience for all of it: while another deployment could still be asked,
 one has half of what is left. From the first token on the answer is its deployment's alone: nobody goes on in another's
@@ -8,24 +8,29 @@ words.
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 from langchain_core.messages import AIMessage, BaseMessage
 
 from domain.agents.answering import ANSWERED_BY
+from domain.agents.deciding import Call as ReplyCall
 from domain.agents.prompts import PromptTooLong
+from domain.breaker import Breaker, Call
+from domain.deadline import deadline, until
 from domain.errors import ContentFiltered, ModelUnavailable
 from domain.troubles import Trouble
-from providers.breaker import Breaker, Call
 from providers.direct_answers import DirectAnswers
 from providers.model_errors import model_error
 from providers.openai import close_model
-from providers.retry_after import until
 from providers.troubles import trouble_of
 
 _log = structlog.get_logger()
+
+Sink = Callable[[str], None]
+Work = Callable[["Deployment", Sink], Awaitable[AIMessage]]
+"""What one deployment is asked to do; text goes to the sink as it comes, if it comes piece by piece."""
 
 PAUSED = "The answer model does not answer just now. Try again in a moment."
 GIVEN_UP = 0.9
@@ -49,7 +54,8 @@ class Deployment:
 
 
 class Deployments:
-    """A DirectModel. `deployments` are asked in this order; `patience` is in seconds, for the first token of any."""
+    """A DirectModel and a DecidingModel. `deployments` are asked in this order; `patience` is in seconds, for the first
+    token of any of them, within the deadline that whoever asks is in."""
 
     def __init__(self, deployments: Sequence[Deployment], patience: float) -> None:
         self.deployments = tuple(deployments)
@@ -60,20 +66,33 @@ class Deployments:
         """The names of those that are left alone just now."""
         return tuple(it.name for it in self.deployments if it.breaker.open)
 
-    async def write(self, messages: Sequence[BaseMessage], sink: Callable[[str], None]) -> AIMessage:
+    async def write(self, messages: Sequence[BaseMessage], sink: Sink) -> AIMessage:
         """As `DirectAnswers.write`; the message says in ANSWERED_BY who wrote it. Raises ModelUnavailable when all are
         left alone just now."""
+        return await self._ask(lambda deployment, feed: deployment.chat.write(messages, feed), sink)
+
+    async def reply(self, call: ReplyCall) -> AIMessage:
+        """As `write`, for a reply that comes whole; `call` asks for it."""
+        return await self._ask(lambda deployment, feed: call(deployment.name, deployment.chat), _nowhere)
+
+    async def close(self) -> None:
+        for deployment in self.deployments:
+            await close_model(deployment.chat)
+
+    async def _ask(self, work: Work, sink: Sink) -> AIMessage:
         now = asyncio.get_running_loop().time
-        deadline = now() + self._patience
+        late = now() + self._patience
+        ends = min(late, deadline())
         failure: Exception | None = None
         for number, deployment in enumerate(self.deployments, 1):
             call = deployment.breaker.admit()
             if call is None:
                 continue
             others = any(later.breaker.admits for later in self.deployments[number:])
-            attempt = _Attempt(deployment, call, sink, (now() + deadline) / 2 if others else deadline)
+            began = now()
+            attempt = _Attempt(deployment, call, sink, began + (late - began) / 2 if others else late)
             try:
-                return await attempt.write(messages, left=others)
+                return await attempt.run(work, began + (ends - began) / 2 if others else ends, left=others)
             except Exception as error:
                 if attempt.trouble is None:
                     raise
@@ -83,37 +102,37 @@ class Deployments:
         wait = min(it.breaker.remaining for it in self.deployments)
         raise ModelUnavailable(PAUSED, retry_after=max(1, math.ceil(wait)))
 
-    async def close(self) -> None:
-        for deployment in self.deployments:
-            await close_model(deployment.chat)
+
+def _nowhere(text: str) -> None:
+    """Where the text of a reply goes that comes whole."""
 
 
 class _Attempt:
-    """One deployment's chance to begin until `deadline`, in the event loop's time, and to write the answer."""
+    """One deployment's chance to do its work. One that has not begun it when it is `late`, in the event loop's time, has
+    failed."""
 
-    def __init__(self, deployment: Deployment, call: Call, sink: Callable[[str], None], deadline: float) -> None:
+    def __init__(self, deployment: Deployment, call: Call, sink: Sink, late: float) -> None:
         self.trouble: Trouble | None = None
         """What was wrong with the deployment, when it failed before its first token."""
         self._deployment = deployment
         self._call = call
         self._sink = sink
-        self._deadline = deadline
         self._loop = asyncio.get_running_loop()
-        self._began = self._loop.time()
+        began = self._loop.time()
+        self._given_up = began + GIVEN_UP * (late - began)
         self._timeout = asyncio.timeout(None)
         self._writes = False
 
-    async def write(self, messages: Sequence[BaseMessage], left: bool) -> AIMessage:
-        """Whether it is `left` at the deadline; otherwise its caller does that."""
+    async def run(self, work: Work, ends: float, left: bool) -> AIMessage:
+        """Whether it is `left` when its chance `ends`; otherwise its caller does that."""
         try:
-            with until(self._deadline):
+            with until(ends):
                 async with self._timeout:
                     if left:
-                        self._timeout.reschedule(self._deadline)
-                    message = await self._deployment.chat.write(messages, self._feed)
+                        self._timeout.reschedule(ends)
+                    message = await work(self._deployment, self._feed)
         except asyncio.CancelledError:
-            patience = self._deadline - self._began
-            if not self._writes and self._loop.time() >= self._began + GIVEN_UP * patience:
+            if not self._writes and self._loop.time() >= self._given_up:
                 self._failed(Trouble.SILENT)
             raise
         except Exception as error:

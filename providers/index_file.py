@@ -1,4 +1,5 @@
-"""One agent's search index: an SQLite file with its chunks, a full-text index of their terms and, optionally, vectors.
+"""One agent's search index: an SQLite file with its chunks, who may read them, a full-text index of their terms and,
+optionally, vectors.
 
 The terms are those of `domain.terms`, joined by spaces; FTS5 only keeps and finds them (its `ascii` tokenizer cuts
 nothing else apart, given the marks that stand inside terms). Writers wait for one another; readers, in this process or
@@ -16,10 +17,10 @@ from pathlib import Path
 from threading import Lock
 from uuid import uuid4
 
-from domain.knowledge import Chunk
+from domain.knowledge import Chunk, Document
 from domain.terms import VERSION as TERMS
 
-STAMP = f"1 terms {TERMS}"
+STAMP = f"2 terms {TERMS}"
 """A file with another stamp is built anew."""
 TITLE_WEIGHT = 3.0
 """How often a term in a chunk's title path counts, a term in its text counting once."""
@@ -34,22 +35,27 @@ DROP TABLE IF EXISTS vocabulary;
 DROP TABLE IF EXISTS passages;
 DROP TABLE IF EXISTS vectors;
 DROP TABLE IF EXISTS chunks;
+DROP TABLE IF EXISTS audiences;
 DROP TABLE IF EXISTS documents;
 DROP TABLE IF EXISTS facts;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (id TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE audiences (username TEXT, document_id TEXT, PRIMARY KEY (username, document_id)) WITHOUT ROWID;
 CREATE TABLE chunks (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document_id TEXT NOT NULL, agent TEXT NOT NULL,
-    title_path TEXT NOT NULL, text TEXT NOT NULL, position INTEGER NOT NULL, url TEXT, updated TEXT, length REAL NOT NULL
+    title_path TEXT NOT NULL, text TEXT NOT NULL, position INTEGER NOT NULL, url TEXT, updated TEXT, length REAL NOT NULL,
+    restricted INTEGER NOT NULL
 );
 CREATE INDEX chunks_of_document ON chunks (document_id);
+CREATE INDEX restricted_chunks ON chunks (document_id) WHERE restricted;
 CREATE TABLE vectors (number INTEGER PRIMARY KEY, vector BLOB NOT NULL);
 CREATE VIRTUAL TABLE passages USING fts5 (title_terms, body_terms, tokenize = "ascii tokenchars '_.$'");
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (passages, row);
 CREATE VIRTUAL TABLE occurrences USING fts5vocab (passages, instance);
 """
 
-_MATCHES = """
+_ALLOWED = "(NOT restricted OR document_id IN (SELECT value FROM json_each(:allowed)))"
+_MATCHES = f"""
 WITH found AS (
     SELECT occurrences.doc AS number, occurrences.term AS term,
            SUM(CASE occurrences.col WHEN 'title_terms' THEN :title_weight ELSE 1 END) AS often
@@ -57,7 +63,12 @@ WITH found AS (
     GROUP BY occurrences.doc, occurrences.term
 )
 SELECT found.number, found.term, found.often, chunks.length FROM found JOIN chunks ON chunks.number = found.number
-"""
+WHERE {_ALLOWED}
+"""  # noqa: S608
+
+
+Allowed = tuple[str, ...]
+"""The ids of documents with an audience that may be read all the same, in order."""
 
 
 class NotIndexedError(Exception):
@@ -122,10 +133,22 @@ class IndexFile:
         """Each document's digest by its id."""
         return dict(self._connection.execute("SELECT id, digest FROM documents"))
 
-    def measure(self) -> tuple[int, float]:
-        """The number of chunks, and their mean length in terms."""
-        chunks, mean = self._connection.execute("SELECT COUNT(*), AVG(length) FROM chunks").fetchone()
-        return chunks, mean or 1.0
+    def size(self) -> int:
+        """The number of all chunks, whoever may read them."""
+        (chunks,) = self._connection.execute("SELECT COUNT(*) FROM chunks").fetchone()
+        return int(chunks)
+
+    # ------------------------------------------------------------ who may read what
+
+    def allowed(self, username: str) -> Allowed:
+        """The documents with an audience that this user is in."""
+        query = "SELECT document_id FROM audiences WHERE username = ? ORDER BY document_id"
+        return tuple(document_id for (document_id,) in self._connection.execute(query, (username,)))
+
+    def hidden(self, allowed: Allowed) -> frozenset[int]:
+        """The numbers of the chunks that stay hidden from whom only these are open to."""
+        query = f"SELECT number FROM chunks WHERE restricted AND NOT {_ALLOWED}"  # noqa: S608
+        return frozenset(number for (number,) in self._connection.execute(query, _parameters(allowed)))
 
     # ------------------------------------------------------------ documents
 
@@ -134,19 +157,23 @@ class IndexFile:
         numbers = "(SELECT number FROM chunks WHERE document_id = ?)"
         for table, key in (("passages", "rowid"), ("vectors", "number"), ("chunks", "number")):
             self._connection.execute(f"DELETE FROM {table} WHERE {key} IN {numbers}", (document_id,))  # noqa: S608
+        self._connection.execute("DELETE FROM audiences WHERE document_id = ?", (document_id,))
         self._connection.execute("DELETE FROM documents WHERE id = ?", (document_id,))
 
-    def add_document(self, document_id: str, digest: str, chunks: Iterable[tuple[Chunk, list[str], list[str]]]) -> None:
+    def add_document(self, document: Document, chunks: Iterable[tuple[Chunk, list[str], list[str]]]) -> None:
         """Takes the document's chunks, each with the terms of its title path and of its text."""
         self._renew()
-        self._connection.execute("INSERT INTO documents VALUES (?, ?)", (document_id, digest))
+        self._connection.execute("INSERT INTO documents VALUES (?, ?)", (document.id, document.digest))
+        named = [(username, document.id) for username in sorted(set(document.audience))]
+        self._connection.executemany("INSERT INTO audiences VALUES (?, ?)", named)
         for chunk, title, body in chunks:
             updated = chunk.updated.isoformat() if chunk.updated else None
             path = json.dumps(chunk.title_path, ensure_ascii=False)
             length = TITLE_WEIGHT * len(title) + len(body)
+            of_chunk = (chunk.id, document.id, chunk.agent)
             number = self._connection.execute(
-                "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (chunk.id, document_id, chunk.agent, path, chunk.text, chunk.position, chunk.url, updated, length),
+                "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*of_chunk, path, chunk.text, chunk.position, chunk.url, updated, length, bool(document.audience)),
             ).lastrowid
             row = (number, " ".join(title), " ".join(body))
             self._connection.execute("INSERT INTO passages (rowid, title_terms, body_terms) VALUES (?, ?, ?)", row)
@@ -184,8 +211,14 @@ class IndexFile:
 
     # ------------------------------------------------------------ finding
 
+    def measure(self, allowed: Allowed) -> tuple[int, float]:
+        """The number of chunks that may be read, and their mean length in terms."""
+        query = f"SELECT COUNT(*), AVG(length) FROM chunks WHERE {_ALLOWED}"  # noqa: S608
+        chunks, mean = self._connection.execute(query, _parameters(allowed)).fetchone()
+        return chunks, mean or 1.0
+
     def frequencies(self, terms: Sequence[str]) -> dict[str, int]:
-        """In how many chunks each of these terms stands, those in none left out."""
+        """In how many chunks each of these terms stands, those in none left out; of all chunks, for nobody to be told."""
         return dict(
             self._connection.execute(
                 "SELECT term, doc FROM json_each(?) AS asked CROSS JOIN vocabulary ON term = asked.value",
@@ -193,10 +226,11 @@ class IndexFile:
             )
         )
 
-    def matches(self, terms: Sequence[str]) -> Iterator[tuple[int, str, float, float]]:
-        """For each chunk and each of the (different) terms in it: the chunk's number, the term, how often it stands
-        there (weighted) and the chunk's length."""
-        yield from self._connection.execute(_MATCHES, {"terms": json.dumps(list(terms)), "title_weight": TITLE_WEIGHT})
+    def matches(self, terms: Sequence[str], allowed: Allowed) -> Iterator[tuple[int, str, float, float]]:
+        """For each chunk that may be read and each of the (different) terms in it: the chunk's number, the term, how
+        often it stands there (weighted) and the chunk's length."""
+        asked = {"terms": json.dumps(list(terms)), "title_weight": TITLE_WEIGHT}
+        yield from self._connection.execute(_MATCHES, asked | _parameters(allowed))
 
     def chunks(self, numbers: Sequence[int]) -> dict[int, Chunk]:
         rows = self._connection.execute(
@@ -286,8 +320,12 @@ def _patiently(connection: sqlite3.Connection, statement: str, proceed: Callable
         proceed()
 
 
+def _parameters(allowed: Allowed) -> dict[str, str]:
+    return {"allowed": json.dumps(allowed)}
+
+
 def _chunk(row: Sequence[object]) -> Chunk:
-    _, name, document_id, agent, title_path, text, position, url, updated, _ = row
+    _, name, document_id, agent, title_path, text, position, url, updated, *_ = row
     return Chunk(
         id=str(name),
         document_id=str(document_id),

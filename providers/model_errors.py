@@ -2,6 +2,7 @@
 
     the provider refused the question or the answer      ContentFiltered
     it was given more than it can read at once           PromptTooLong
+    its server does not know such requests               RequestRefused
     anything else between us and a finished answer       ModelUnavailable
 
 Messages are ours alone: the SDK's can hold the endpoint, the deployment and parts of a key. The caller raises
@@ -16,7 +17,7 @@ import openai
 from azure.core.exceptions import ClientAuthenticationError
 from langchain_core.exceptions import ContextOverflowError
 
-from domain.agents.prompts import PromptTooLong
+from domain.agents.prompts import PromptTooLong, RequestRefused
 from domain.errors import ContentFiltered, DeskError, ModelUnavailable
 from providers.event_stream import EventTooLongError
 from providers.retry_after import retry_after
@@ -28,8 +29,8 @@ _PROMPT_TOO_LONG = ("context_length_exceeded", "exceed_context_size_error")
 _SAYS_TOO_LONG = "maximum context length"
 """What vLLM's message says, whose code is the bare status; OpenAI's says it too."""
 
+_REFUSED = frozenset({400, 422, 501})
 _BY_STATUS = {
-    400: "The answer model does not take this request.",
     401: "The answer model refuses this server's credentials.",
     403: "The answer model refuses this server's credentials.",
     404: "The answer model that is configured does not exist.",
@@ -54,6 +55,8 @@ def model_error(error: Exception) -> DeskError | None:
             return ModelUnavailable()
         case ClientAuthenticationError():  # of Entra ID, before the model was asked
             return ModelUnavailable(_ANONYMOUS)
+        case openai.APIStatusError() if error.status_code in _REFUSED:
+            return RequestRefused(None, **_details(error.response))
         case openai.APIStatusError():
             return ModelUnavailable(_BY_STATUS.get(error.status_code), **_details(error.response))
         # A chunk that is not JSON, not text, or has no end; an error object among the chunks, or an end before the

@@ -35,7 +35,7 @@ AZURE_OPENAI = {
 OPENAI = {
     Trouble.UNREACHABLE: "Check OPENAI_BASE_URL: nothing answers there.",
     Trouble.UNAUTHORISED: "OPENAI_API_KEY is missing, or not a key of this server.",
-    Trouble.MISSING: "The server knows no model OPENAI_MODEL, or OPENAI_BASE_URL is not where its API begins (it often ends in /v1).",
+    Trouble.MISSING: "OPENAI_MODEL names no model of this server, or OPENAI_BASE_URL is not where its API begins (it often ends in /v1).",
     Trouble.REFUSED: "The server does not take chat completions with OPENAI_MODEL: is it a chat model?",
 }
 AZURE_SEARCH = {
@@ -61,6 +61,25 @@ def model_remedies(settings: Settings) -> Mapping[Trouble, str]:
     if not settings.azure_openai_deployment:
         return ANY | OPENAI
     return ANY | AZURE_OPENAI | ({Trouble.UNAUTHORISED: OPENAI_ROLE} if settings.uses_entra else {})
+
+
+def small_remedies(settings: Settings) -> Mapping[Trouble, str]:
+    """Of the model that decides."""
+    told = dict(model_remedies(settings))
+    if settings.decision_format != "auto":
+        told[Trouble.REFUSED] += f" Or it does not know DECISION_FORMAT={settings.decision_format}: `auto` finds one."
+    if settings.azure_openai_small_deployment:
+        return _renamed(told, ("AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_SMALL_DEPLOYMENT"))
+    return _renamed(told, ("OPENAI_MODEL", "OPENAI_SMALL_MODEL")) if settings.openai_small_model else told
+
+
+def agent_remedies(settings: Settings, agent: str) -> Mapping[Trouble, str]:
+    """Of the model that an agent has to itself."""
+    return _renamed(
+        model_remedies(settings),
+        ("AZURE_OPENAI_DEPLOYMENT", f"`deployment` of {agent} in agents.toml"),
+        ("OPENAI_MODEL", f"`model` of {agent} in agents.toml"),
+    )
 
 
 def embedding_remedies(settings: Settings) -> Mapping[Trouble, str]:

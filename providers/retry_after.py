@@ -10,41 +10,32 @@ turn that could have been told at once, or gone to another model. It does obey a
 import asyncio
 import math
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx2
 
+from domain.deadline import deadline
+
+LONGEST = 2**31 - 1
+"""Seconds: what every client's integers hold."""
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
-_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
-
-
-@contextmanager
-def until(deadline: float) -> Iterator[None]:
-    """Requests in this context wait for nothing beyond `deadline`, in the event loop's time."""
-    token = _deadline.set(deadline)
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
 
 
 async def wait_within_deadline(response: httpx2.Response) -> None:
-    """For the event hooks of an httpx2 client that the SDK uses."""
-    deadline = _deadline.get()
-    if deadline is None or response.is_success:
+    """For the event hooks of an httpx2 client that the SDK uses. Nothing is waited for beyond `domain.deadline`."""
+    if response.is_success:
         return
     waits = _waits(response.headers)
-    if waits and asyncio.get_running_loop().time() + waits[0] >= deadline:
+    if waits and asyncio.get_running_loop().time() + waits[0] >= deadline():
         response.headers["x-should-retry"] = "false"
 
 
 def retry_after(headers: Mapping[str, str]) -> int | None:
     """Whole seconds, for people; None when the service does not say, or not understandably."""
-    return max(map(math.ceil, _waits(headers)), default=None)
+    longest = max(map(math.ceil, _waits(headers)), default=None)
+    return None if longest is None else min(longest, LONGEST)
 
 
 def _waits(headers: Mapping[str, str]) -> list[float]:

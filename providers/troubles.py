@@ -26,6 +26,7 @@ _BY_STATUS = {
     408: Trouble.SILENT,
     422: Trouble.REFUSED,
     429: Trouble.BUSY,
+    501: Trouble.REFUSED,
 }
 
 

@@ -102,9 +102,12 @@ class UsageShape(TypedDict):
 
 
 class TurnErrorShape(TypedDict):
+    """`retry_after` is in seconds, null where nobody said."""
+
     code: str
     message: str
     retryable: bool
+    retry_after: int | None
 
 
 class TurnShape(TypedDict):
@@ -224,7 +227,9 @@ def usage_shape(usage: model.Usage | None) -> UsageShape | None:
 def turn_error_shape(error: model.TurnError | None) -> TurnErrorShape | None:
     if error is None:
         return None
-    return TurnErrorShape(code=error.code, message=error.message, retryable=error.retryable)
+    return TurnErrorShape(
+        code=error.code, message=error.message, retryable=error.retryable, retry_after=error.retry_after
+    )
 
 
 def turn_shape(turn: model.Turn, catalog: AgentCatalog) -> TurnShape:

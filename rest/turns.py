@@ -117,6 +117,8 @@ async def _whole_answer(request: Request, desk: Services, viewer: Viewer, begun:
     if turn.status in (TurnStatus.FAILED, TurnStatus.INTERRUPTED):
         error = turn.error or TurnError.of(Internal())
         details = {"turn_id": turn.id, "message_id": message.id}
+        if error.retry_after is not None:
+            details["retry_after"] = error.retry_after
         return ErrorResponse(error.code, error.message, error.retryable, request_id_of(request), details)
     return Json(_answer(turn, message))
 

@@ -60,13 +60,12 @@ def need_local_model() -> None:
 
 
 @contextmanager
-def local_model() -> Iterator[LocalModel]:
+def local_model(longest: int = LONGEST) -> Iterator[LocalModel]:
     """The server as a process of its own, on a free port of the loopback, ready."""
     port = free_port()
     with TemporaryFile("w+") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "tests.local_model", str(port)], cwd=HOUSE, stdout=log, stderr=subprocess.STDOUT
-        )
+        command = [sys.executable, "-m", "tests.local_model", str(port), str(longest)]
+        server = subprocess.Popen(command, cwd=HOUSE, stdout=log, stderr=subprocess.STDOUT)
         try:
             url = f"http://127.0.0.1:{port}"
             if not _is_ready(url, server):
@@ -91,7 +90,7 @@ def _is_ready(url: str, server: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def serve(port: int) -> None:
+def serve(port: int = 8080, longest: int = LONGEST) -> None:
     """Serves until the process is ended. Only one answer is written at a time."""
     import xllamacpp
 
@@ -104,7 +103,7 @@ def serve(port: int) -> None:
     asked.model_alias = {MODEL}
     asked.port = port
     asked.n_ctx = CONTEXT
-    asked.n_predict = LONGEST
+    asked.n_predict = longest
     asked.sampling.temp = 0.0
     asked.endpoint_metrics = True
     asked.ui = False
@@ -119,4 +118,4 @@ def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
+    serve(*map(int, sys.argv[1:]))

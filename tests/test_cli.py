@@ -50,6 +50,20 @@ def test_a_question_is_answered_with_its_sources(folder: Path) -> None:
     assert "Pricing" in asked.stderr
 
 
+def test_who_asks_decides_what_can_be_seen(tmp_path: Path) -> None:
+    for name, matter in (("open", "title: Open"), ("secret", "audience: [ann]")):
+        (tmp_path / "base").mkdir(exist_ok=True)
+        text = f"---\n{matter}\n---\nThe {name} turtle swims in the {name} lake."
+        (tmp_path / "base" / f"{name}.md").write_text(text, "utf-8")
+    entry = '[[agent]]\nname = "a"\ntitle = "Turtles"\ndescription = "Turtles."\nknowledge_base = "base"\n'
+    (tmp_path / "agents.toml").write_text(entry, "utf-8")
+    question = "Where does the secret turtle swim?"
+    for user, sees in (("ann", True), ("bob", False), ("", False)):
+        asked = answerdesk(tmp_path, "ask", question, "--as", user, AGENTS_FILE="agents.toml")
+        assert asked.returncode == 0, asked.stderr
+        assert ("in the secret lake" in asked.stdout) is sees
+
+
 def test_what_nobody_knows_is_refused_without_sources(folder: Path) -> None:
     asked = answerdesk(folder, "ask", "What is the capital of Peru?")
     assert "I can help with" in asked.stdout
@@ -123,11 +137,14 @@ def test_a_model_that_is_away_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in asked.stderr
 
 
-def test_the_product_is_tried_in_its_azure_configuration_without_an_account() -> None:
+@pytest.mark.parametrize("small", ["", "gpt-4o-mini"], ids=["one model", "a small one decides"])
+def test_the_product_is_tried_in_its_azure_configuration_without_an_account(small: str) -> None:
     command = [sys.executable, "-m", "tests.standins", "ask", "What is the nano pricing plan?"]
     environment = {**os.environ, "PYTHONPATH": str(HOUSE), "EMBEDDINGS": "off", "COLUMNS": "160"}
+    environment["AZURE_OPENAI_SMALL_DEPLOYMENT"] = small
     asked = subprocess.run(command, cwd=HOUSE, env=environment, capture_output=True, text=True, timeout=240)
     assert asked.returncode == 0, asked.stderr
     assert "Nano" in asked.stdout
     assert "[1]" in asked.stdout
+    assert ("Its description has your words." in asked.stderr) is bool(small)
     assert "https://taxgenii.example/pricing/" in asked.stdout

@@ -84,7 +84,9 @@ async def test_azure_is_asked_with_one_real_call_each(folder: Path, azure: Azure
         assert (found.trouble, found.reachable, found.authorised) == (None, True, True)
         assert found.milliseconds
     assert findings[MODEL].where == f"{model.url}, api-version 2024-10-21"
-    assert model.requests[-1].body["stream"] is True
+    [asked] = [exchange for exchange in model.requests if exchange.path.endswith("/chat/completions")]
+    assert asked.body["stream"] is True
+    assert findings[EMBEDDING].trouble is None, "it is named, if only AZURE_SEARCH_MODE would use it"
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -97,7 +99,8 @@ async def test_every_fault_is_named_and_has_a_remedy(folder: Path, azure: Azure,
         findings = await examined(folder, variables, 2 if fault == "silent" else 30)
     finally:
         model.fault = search.fault = None
-    assert len(model.requests) == before + 1  # nothing is repeated
+    asked = [exchange.path.rpartition("/")[2] for exchange in model.requests[before:]]
+    assert sorted(asked) == ["completions", "embeddings"]  # nothing is repeated
     for service in (MODEL, SEARCH):
         found = findings[service]
         assert found.trouble == EXPECTED[fault], found
@@ -180,12 +183,74 @@ async def test_the_fallback_has_a_row_of_its_own(folder: Path) -> None:
         }
         other.fault = FAULTS["missing"]
         findings = await examined(folder, variables)
-        assert (len(model.requests), len(other.requests)) == (1, 1)
+        asked = [exchange.path.rpartition("/")[2] for exchange in [*model.requests, *other.requests]]
+        assert sorted(asked) == ["completions", "completions", "embeddings"]
         where = f"{other.url}, api-version 2024-10-21"
     first, second = findings[MODEL], findings["fallback model"]
     assert (first.trouble, second.trouble) == (None, "missing")
     assert second.where == where
     assert "AZURE_OPENAI_FALLBACK_DEPLOYMENT" in second.remedy
+
+
+@pytest.fixture
+def agents(tmp_path: Path) -> str:
+    """Two with models of their own, one of which decides, too."""
+    file = tmp_path / "agents.toml"
+    (tmp_path / "base").mkdir()
+    file.write_text(
+        "".join(
+            f'[[agent]]\nname = "{name}"\ntitle = "T"\ndescription = "d"\nknowledge_base = "base"\n{own}\n'
+            for name, own in (
+                ("pricing", 'deployment = "gpt-4o-prices"\nmodel = "llama-prices"'),
+                ("guides", 'deployment = "gpt-4o-mini"\nmodel = "llama-small"'),
+                ("website", ""),
+            )
+        ),
+        "utf-8",
+    )
+    return str(file)
+
+
+async def test_every_deployment_has_a_row_and_is_asked_once(folder: Path, agents: str) -> None:
+    with AzureOpenAIStandIn() as model:
+        model.other_deployments = {"gpt-4o-mini"}
+        variables = {**model.environment(), "AGENTS_FILE": agents, "AZURE_OPENAI_SMALL_DEPLOYMENT": "gpt-4o-mini"}
+        findings = await examined(folder, variables)
+        paths = sorted(exchange.path.split("/")[3] for exchange in model.requests)
+    assert paths == ["gpt-4o", "gpt-4o-mini", "gpt-4o-prices", "text-embedding-3-small"]
+    troubles = {service: finding.trouble for service, finding in findings.items() if "model" in service}
+    assert troubles == {MODEL: None, "deciding model": None, "model of pricing": "missing", EMBEDDING: None}
+    assert findings["deciding model"].what == "Azure OpenAI, deployment gpt-4o-mini"
+    assert "`deployment` of pricing in agents.toml names no deployment" in findings["model of pricing"].remedy
+    assert model.key not in str(findings)
+
+
+@pytest.mark.parametrize(
+    ("variables", "service", "variable"),
+    [
+        ({"AZURE_OPENAI_SMALL_DEPLOYMENT": "nonesuch"}, "deciding model", "AZURE_OPENAI_SMALL_DEPLOYMENT names no"),
+        ({"AZURE_OPENAI_EMBEDDING_DEPLOYMENT": "nonesuch"}, EMBEDDING, "AZURE_OPENAI_EMBEDDING_DEPLOYMENT names no"),
+    ],
+)
+async def test_a_deployment_that_is_not_there_is_named(
+    folder: Path, variables: dict[str, str], service: str, variable: str
+) -> None:
+    with AzureOpenAIStandIn() as model:
+        findings = await examined(folder, {**model.environment(), **variables})
+    assert findings[service].trouble == "missing"
+    assert variable in findings[service].remedy
+    assert findings[MODEL].trouble is None
+
+
+async def test_the_models_of_an_openai_compatible_server_have_theirs(folder: Path, agents: str) -> None:
+    with AzureOpenAIStandIn() as model:
+        named = {"OPENAI_BASE_URL": f"{model.url}/v1", "OPENAI_MODEL": "llama-3", "OPENAI_SMALL_MODEL": "llama-small"}
+        model.fault = FAULTS["missing"]
+        findings = await examined(folder, {**named, "AGENTS_FILE": agents})
+        asked = sorted(exchange.body["model"] for exchange in model.requests)
+    assert asked == ["llama-3", "llama-prices", "llama-small"]
+    assert "OPENAI_SMALL_MODEL names no model" in findings["deciding model"].remedy
+    assert "`model` of pricing in agents.toml names no model" in findings["model of pricing"].remedy
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "mysql"])
@@ -229,7 +294,7 @@ def test_the_command_tells_programs_and_people_and_no_secret(folder: Path, azure
     finally:
         model.fault = None
     assert (told.returncode, shown.returncode) == (1, 1)
-    assert [finding["trouble"] for finding in json.loads(told.stdout)] == ["busy", None, None]
+    assert [finding["trouble"] for finding in json.loads(told.stdout)] == ["busy", None, None, None]
     assert "raise its quota" in " ".join(shown.stdout.split())
     assert not any(key in text for key in (model.key, search.key) for text in (told.stdout, told.stderr, shown.stdout))
 

@@ -4,6 +4,7 @@ What it says is not looked at, only that all of it arrives, with what it cost an
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from providers.openai import close_model, openai_model
 from settings import Settings
 from tests.live_server import live_server
 from tests.local_model import CONTEXT, LONGEST, MODEL, LocalModel, local_model, need_local_model
-from tests.rest.event_frames import read_frames, text_of
+from tests.rest.event_frames import arriving, read_frames, text_of
 
 QUESTION = [HumanMessage("Tell me about taxes.")]
 SENTENCE = "Nano: 9 € — größer 😀"
@@ -35,6 +36,8 @@ title = "Pricing"
 description = "Plans and prices: what nano and micro cost."
 knowledge_base = "pricing"
 """
+DECISION = 256
+"""Tokens in which this model makes one."""
 PLANS = "# Plans\n\nThe nano pricing plan costs $9 a month. The micro plan costs $19 a month.\n"
 
 
@@ -132,15 +135,19 @@ def knowledge(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def http(served: LocalModel, knowledge: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with desk_with(served, knowledge) as client:
+        yield client
+
+
+@asynccontextmanager
+async def desk_with(
+    served: LocalModel, knowledge: Path, log: Path | None = None, **settings: str
+) -> AsyncIterator[httpx.AsyncClient]:
     """Signed in to a desk that answers with the model."""
-    settings = {
-        "OPENAI_BASE_URL": served.base_url,
-        "OPENAI_MODEL": MODEL,
-        "AGENTS_FILE": str(knowledge),
-    }
+    variables = {"OPENAI_BASE_URL": served.base_url, "OPENAI_MODEL": MODEL, "AGENTS_FILE": str(knowledge)}
     account = {"username": "ann", "email": "ann@example.com", "password": "a_strong_password"}
-    with live_server(settings) as url:
-        async with httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=120, trust_env=False) as client:
+    with live_server(variables | settings, log=log) as url:
+        async with httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=600, trust_env=False) as client:
             assert (await client.post("/auth/register", json=account)).status_code == 201
             grant = (await client.post("/auth/token", data=account)).json()
             client.headers["Authorization"] = f"Bearer {grant['access_token']}"
@@ -161,3 +168,25 @@ async def test_a_turn_is_answered_and_stored_as_the_model_wrote_it(served: Local
     assert turn["usage"]["prompt_tokens"] > 0
     assert turn["usage"]["completion_tokens"] == served.count("tokens_predicted_total") - before
     assert 0 < turn["usage"]["completion_tokens"] <= LONGEST
+
+
+async def test_the_model_decides_by_json_schema_where_its_server_passes_over_tools(
+    knowledge: Path, tmp_path: Path
+) -> None:
+    """llama.cpp takes the tool of the first request for nothing, and holds the second to the schema. The model is slow on
+    a processor that others use, too, and has the time that it needs."""
+    need_local_model()
+    log = tmp_path / "server.log"
+    by_model = {"DECISIONS": "model", "DECISION_SECONDS": "500", "TURN_DEADLINE_SECONDS": "600", "LOG_FORMAT": "json"}
+    with local_model(longest=DECISION) as served:
+        async with desk_with(served, knowledge, log, **by_model) as http:
+            chat_id = (await http.post("/chat/new-chat")).json()["chat_id"]
+            asked = {"chat_id": chat_id, "message": "What is the nano pricing plan?"}
+            async with http.stream("POST", "/chat/message", json=asked) as response:
+                frames = arriving(response)
+                [chosen] = [await anext(frames) for _ in range(2)][1:]
+            await http.post(f"/chat/turns/{chosen.data['turn_id']}/stop")
+    assert [(route["agent"]["name"], route["method"]) for route in chosen.data["routes"]] == [("pricing", "MODEL")]
+    told = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.startswith("{")]
+    [changed] = [line for line in told if line["event"] == "reply_form_changed"]
+    assert (changed["from_form"], changed["to_form"]) == ("tool", "json_schema")

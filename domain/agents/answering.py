@@ -109,9 +109,10 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What an answer cost, why it ended and who wrote it, as far as the model says."""
+    """What an answer cost, why it ended and who wrote it, as far as the model says: Azure OpenAI of before 2024-09 does
+    not count what it streams."""
 
-    usage: Usage
+    usage: Usage | None
     finished: str | None
     by: str | None = None
 
@@ -156,8 +157,9 @@ async def _write(
     if isinstance(model, DirectModel):
         message = await model.write(messages, sink)
         told = message.response_metadata
-        return _Written(_used(message) or Usage(0, 0), told.get("finish_reason"), told.get(ANSWERED_BY))
-    usage, finished = Usage(0, 0), None
+        return _Written(_used(message), told.get("finish_reason"), told.get(ANSWERED_BY))
+    usage: Usage | None = None
+    finished = None
     async with aclosing(_stream(model, messages)) as chunks:
         async for chunk in chunks:
             sink(str(chunk.text))

@@ -1,31 +1,44 @@
 """A language model decides how a question stands alone and whom it is for; when it cannot, the embedded method does.
 
-One call, one further attempt that is told what was wrong with the first, both within a deadline of their own. Whatever
-goes wrong ends in the nodes `rewrite` and `route`, as if no model had been asked.
+One call, and one further attempt: in another form, where the server did not take the first, else told what was wrong with
+the first reply. Both share a deadline. Whatever goes wrong ends in the nodes `rewrite` and `route`, as if no model had been
+asked.
 """
 
 import asyncio
-import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage
 from langgraph.runtime import Runtime
 from pydantic import ValidationError
 
 from domain.agents.answering import ModelError
-from domain.agents.decisions import NAME, Decision, DecisionFault, DecisionTask
+from domain.agents.decisions import Decision, DecisionTask
+from domain.agents.prompts import RequestRefused
+from domain.agents.reply_forms import DOUBTFUL, SURE, FormRefused, ReplyFault, ReplyForm, ReplyForms
 from domain.agents.small_talk import small_talk
 from domain.agents.state import TurnContext, TurnState
-from domain.errors import ContentFiltered
+from domain.deadline import until
+from domain.errors import ContentFiltered, DeskError
 from domain.model import Usage
 
-LIMIT, PAUSE = 3, 30.0
-"""After so many failures with no reply between them the model is not asked for so many seconds: no turn waits for
-what does not come."""
-
 _log = structlog.get_logger()
+
+Call = Callable[[str, BaseChatModel], Awaitable[AIMessage]]
+"""Asks one model for a reply, given its name and itself."""
+
+
+class DecidingModel(Protocol):
+    """A language model, or several that stand in for one another."""
+
+    async def reply(self, call: Call) -> AIMessage:
+        """What `call` returns, for the first of them that replies. Raises what the last one's `call` raises, and
+        ModelUnavailable when nobody is asked just now."""
+        ...
 
 
 class _Refused(Exception):
@@ -38,23 +51,32 @@ class _Cost:
 
 
 class Decider:
-    """Node `decide`. `seconds` bound both attempts together. Raises nothing of the model's."""
+    """Node `decide`. `seconds` bound both attempts together. `form` is the one that the model is asked in, None to find
+    out; a `strict` server takes OpenAI's strict schemas. Raises nothing of the model's."""
 
-    def __init__(self, model: BaseChatModel, model_error: ModelError, seconds: float) -> None:
+    def __init__(
+        self,
+        model: DecidingModel,
+        model_error: ModelError,
+        seconds: float,
+        form: ReplyForm | None = None,
+        strict: bool = False,
+    ) -> None:
         self._model = model
         self._model_error = model_error
         self._seconds = seconds
-        self._failures = 0
-        self._rests_until = 0.0
+        self._form = form
+        self._strict = strict
+        self._forms: dict[str, ReplyForms] = {}
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
-        context, cost = runtime.context, _Cost(Usage(0, 0))
+        context = runtime.context
         question = context.question.text
-        task = DecisionTask(question, state["conversation"], context.agents, routes=not context.chosen)
-        decision = None
-        if task.worthwhile and not small_talk(question) and time.monotonic() >= self._rests_until:
-            decision = await self._decide(task, cost, context.answer.id)
-        told: TurnState = {"decisions_cost": cost.usage}
+        task = DecisionTask(question, state["conversation"], context.agents, not context.chosen, self._strict)
+        decision, cost = None, Usage(0, 0)
+        if task.worthwhile and not small_talk(question):
+            decision, cost = await self.decide(task, context.answer.id)
+        told: TurnState = {"decisions_cost": cost}
         if decision is not None:
             told["standalone_question"] = decision.standalone_question
             if decision.routing is not None:
@@ -62,44 +84,41 @@ class Decider:
                 context.recorder.route_chosen(decision.routing.routes, decision.standalone_question)
         return told
 
-    async def _decide(self, task: DecisionTask, cost: _Cost, message_id: int) -> Decision | None:
-        """None when the embedded method has to decide."""
+    async def decide(self, task: DecisionTask, message_id: int) -> tuple[Decision | None, Usage]:
+        """None when the embedded method has to decide; and what asking cost."""
+        cost = _Cost(Usage(0, 0))
+        ends = asyncio.get_running_loop().time() + self._seconds
         try:
-            async with asyncio.timeout(self._seconds):
-                decision = await self._attempts(task, cost)
-        except (DecisionFault, _Refused) as failure:
-            self._failures = 0
+            async with asyncio.timeout_at(ends):
+                with until(ends):
+                    return await self._attempts(task, cost), cost.usage
+        except (ReplyFault, FormRefused, _Refused) as failure:
             _log.warning("decision_refused", message_id=message_id, reason=str(failure))
         except TimeoutError:
-            self._failed()
             _log.warning("decision_failed", message_id=message_id, reason="deadline")
         except Exception as failure:
-            explained = self._model_error(failure)
+            explained = failure if isinstance(failure, DeskError) else self._model_error(failure)
             if isinstance(explained, ContentFiltered):
                 _log.warning("decision_refused", message_id=message_id, reason=explained.message)
             elif explained is not None:
-                self._failed()
                 _log.warning("decision_failed", message_id=message_id, reason=explained.message)
             else:
-                self._failed()
                 _log.error("decision_failed", message_id=message_id, exc_info=failure)
-        else:
-            self._failures = 0
-            return decision
-        return None
+        return None, cost.usage
 
     async def _attempts(self, task: DecisionTask, cost: _Cost) -> Decision:
-        """Raises DecisionFault, _Refused and what the model raises."""
+        """Raises ReplyFault, FormRefused, _Refused and what the model raises."""
+        asking = _Asking(task, self._forms_of, self._model_error)
         try:
-            return task.read(await self._ask(task, task.messages(), cost))
-        except DecisionFault as fault:
-            return task.read(await self._ask(task, task.repair(fault), cost))
+            return await self._attempt(asking, cost)
+        except FormRefused:
+            pass
+        except ReplyFault as fault:
+            asking.told(fault)
+        return await self._attempt(asking, cost)
 
-    async def _ask(self, task: DecisionTask, messages: list[BaseMessage], cost: _Cost) -> AIMessage:
-        try:
-            message = await self._model.bind_tools([task.tool], tool_choice=NAME).ainvoke(messages)
-        except ValidationError as error:  # LangChain's own, of arguments that are JSON and no object
-            raise DecisionFault("the arguments are no JSON object") from error
+    async def _attempt(self, asking: "_Asking", cost: _Cost) -> Decision:
+        message = await self._model.reply(asking.call)
         if spent := message.usage_metadata:
             cost.usage += Usage(spent["input_tokens"], spent["output_tokens"])
         if (
@@ -107,9 +126,55 @@ class Decider:
             or message.response_metadata.get("finish_reason") == "content_filter"
         ):
             raise _Refused("the model refuses")
-        return message
+        return asking.read(message)
 
-    def _failed(self) -> None:
-        self._failures += 1
-        if self._failures >= LIMIT:
-            self._rests_until = time.monotonic() + PAUSE
+    def _forms_of(self, model: str) -> ReplyForms:
+        return self._forms.setdefault(model, ReplyForms(model, self._form))
+
+
+class _Asking:
+    """One question to whichever model it is that replies: each is asked in the form that it keeps to."""
+
+    def __init__(self, task: DecisionTask, forms_of: Callable[[str], ReplyForms], model_error: ModelError) -> None:
+        self._task = task
+        self._forms_of = forms_of
+        self._model_error = model_error
+        self._forms: ReplyForms
+        self._form: ReplyForm
+        self._faults: dict[ReplyForm, ReplyFault] = {}
+
+    def told(self, fault: ReplyFault) -> None:
+        """What was wrong with the reply to the last call, for who is asked again in the same form."""
+        self._faults[self._form] = fault
+
+    async def call(self, name: str, model: BaseChatModel) -> AIMessage:
+        """Raises FormRefused, ReplyFault and what the model raises."""
+        forms = self._forms = self._forms_of(name)
+        form = self._form = forms.form
+        asked = model.bind(**self._task.schema.asked_in(form))
+        try:
+            return await asked.ainvoke(self._task.messages(form, self._faults.get(form)))
+        except asyncio.CancelledError:
+            forms.late(form)
+            raise
+        except ValidationError as error:  # LangChain's own, of arguments that are JSON and no object
+            forms.missed(form, DOUBTFUL)
+            raise ReplyFault("the arguments are no JSON object") from error
+        except Exception as failure:
+            if isinstance(self._model_error(failure), RequestRefused) and forms.refused(form):
+                raise FormRefused(f"it does not take requests in the form {form}") from failure
+            raise
+
+    def read(self, message: AIMessage) -> Decision:
+        """Of the last call. Raises ReplyFault."""
+        try:
+            reply = self._task.schema.read(message, self._form)
+            decision = self._task.read(reply)
+        except ReplyFault as fault:
+            self._forms.missed(self._form, SURE if fault.passed_over else DOUBTFUL)
+            raise
+        if reply.in_form:
+            self._forms.kept(self._form)
+        else:
+            self._forms.missed(self._form, SURE)
+        return decision

@@ -47,6 +47,12 @@ class PromptTooLong(ModelUnavailable):
     )
 
 
+class RequestRefused(ModelUnavailable):
+    """The model's server knows something else by such a request, or nothing."""
+
+    default_message = "The answer model does not take this request."
+
+
 class Numbered:
     """The passages of one answer, numbered from 1 in the order in which a model sees them, each once."""
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import TypedDict
 
 import structlog
+from langgraph.runtime import Runtime
 
 from domain.agents.catalog import AgentCatalog
 from domain.agents.selecting import select
-from domain.agents.state import Evidence, Need, TurnState
+from domain.agents.state import Evidence, Need, TurnContext, TurnState
 from domain.errors import SearchUnavailable
 from domain.injections import without_injections
 from domain.knowledge import Passage
@@ -32,11 +33,12 @@ class Retrieval:
         self._retriever = retriever
         self._catalog = catalog
 
-    async def __call__(self, state: RetrievalTask) -> TurnState:
+    async def __call__(self, state: RetrievalTask, runtime: Runtime[TurnContext]) -> TurnState:
         need = state["need"]
         agent = self._catalog.get(need.agent)
         try:
-            found = await self._retriever.search(need.agent, need.text, WIDER * agent.passages)
+            limit = WIDER * agent.passages
+            found = await self._retriever.search(need.agent, need.text, limit, runtime.context.reader)
         except SearchUnavailable as failure:
             if not agent.answers_without_search:
                 raise

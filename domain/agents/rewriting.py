@@ -17,6 +17,7 @@ from domain.agents.references import Gap, Memory, gaps, means_an_action
 from domain.agents.small_talk import small_talk
 from domain.agents.state import Conversation, TurnContext, TurnState
 from domain.errors import SearchUnavailable
+from domain.knowledge import Reader
 from domain.model import Role
 from domain.ports import Retriever
 from domain.terms import FUNCTION_WORDS, content_terms, terms
@@ -59,13 +60,13 @@ class Rewriter:
         context = runtime.context
         question = context.question.text
         try:
-            question = await self.rewrite(question, state["conversation"], context.agents)
+            question = await self.rewrite(question, state["conversation"], context.agents, context.reader)
         except SearchUnavailable:
             if not any(agent.answers_without_search for agent in context.agents):
                 raise
         return {"standalone_question": question}
 
-    async def rewrite(self, question: str, conversation: Conversation, agents: Sequence[Agent]) -> str:
+    async def rewrite(self, question: str, conversation: Conversation, agents: Sequence[Agent], reader: Reader) -> str:
         memory = Memory([], set())
         asked: list[str] = []
         lines = conversation.lines[-REMEMBERED:]
@@ -74,16 +75,18 @@ class Rewriter:
             text = line.text
             if line.role is Role.USER:
                 # The documents are asked only for those questions that a follow-up may still change.
-                text = await self._resolve(text, memory, asked, agents if number >= recent else ())
+                text = await self._resolve(text, memory, asked, agents if number >= recent else (), reader)
                 asked.append(text)
             memory.told.extend(mentions(_MARKER.sub("", text)[:OPENING], number, line.role))
-        return await self._resolve(question, memory, asked, agents)
+        return await self._resolve(question, memory, asked, agents, reader)
 
-    async def _resolve(self, question: str, memory: Memory, asked: Sequence[str], agents: Sequence[Agent]) -> str:
+    async def _resolve(
+        self, question: str, memory: Memory, asked: Sequence[str], agents: Sequence[Agent], reader: Reader
+    ) -> str:
         if not asked or not question.strip() or small_talk(question) or _again(question, asked):
             return question
         if what := _other(question):
-            return await self._swap(question, what, asked, agents)
+            return await self._swap(question, what, asked, agents, reader)
         open_gaps = gaps(question)
         if means_an_action(question) or (len(open_gaps) == 1 and _is_bare(open_gaps[0])):
             return _appended(question, _ASKING.sub("", asked[-1]).strip(" ?.!"))
@@ -92,11 +95,13 @@ class Rewriter:
             text = _named_fully(question, memory)
         if (open_gaps and not filled) or (text == question and not open_gaps and _leaves_out(question, memory)):
             topic = memory.topic(question)
-            if topic is not None and await self._belongs(question, topic, agents):
+            if topic is not None and await self._belongs(question, topic, agents, reader):
                 text = _appended(text, topic.text)
         return text
 
-    async def _swap(self, question: str, what: str, asked: Sequence[str], agents: Sequence[Agent]) -> str:
+    async def _swap(
+        self, question: str, what: str, asked: Sequence[str], agents: Sequence[Agent], reader: Reader
+    ) -> str:
         """`What about micro?`: the last question that speaks of something like it, with `micro` in its place."""
         head = reduced(tokens(what)[-1])
         for before in reversed(asked[-SWAPPED:]):
@@ -107,16 +112,16 @@ class Rewriter:
             names = [mention for mention in spoken if mention.named]
             if is_name(what) and names:
                 return _replaced(before, names[-1].text, what)
-            if alike := await self._kind(what, [word for mention in spoken for word in mention.words], agents):
+            if alike := await self._kind(what, [word for mention in spoken for word in mention.words], agents, reader):
                 return _replaced(before, alike, what)
         return _appended(question, _ASKING.sub("", asked[-1]).strip(" ?.!"))
 
-    async def _kind(self, what: str, words: Sequence[str], agents: Sequence[Agent]) -> str | None:
+    async def _kind(self, what: str, words: Sequence[str], agents: Sequence[Agent], reader: Reader) -> str | None:
         """The one of `words` that stands between the same neighbours in the documents as `what` does."""
         texts = [
             passage.chunk.text
             for agent in agents
-            for passage in await self._retriever.search(agent.name, f"{what} {' '.join(words)}", 8)
+            for passage in await self._retriever.search(agent.name, f"{what} {' '.join(words)}", 8, reader)
         ]
         read = [terms(text) for text in texts]
         wanted = _neighbours(read, reduced(tokens(what)[0]))
@@ -124,14 +129,14 @@ class Rewriter:
         best = max(scored, key=lambda word: scored[word], default=None)
         return best if best is not None and scored[best] >= ALIKE else None
 
-    async def _belongs(self, question: str, topic: Mention, agents: Sequence[Agent]) -> bool:
+    async def _belongs(self, question: str, topic: Mention, agents: Sequence[Agent], reader: Reader) -> bool:
         """Whether some document speaks of the question's words and the topic's together. Without documents: yes."""
         asked, about = set(content_terms(question)), set(topic.stems)
         if not asked:
             return True
         known = False
         for agent in agents:
-            for passage in await self._retriever.search(agent.name, f"{question} {topic.text}", 5):
+            for passage in await self._retriever.search(agent.name, f"{question} {topic.text}", 5, reader):
                 known = True
                 held = set(terms(f"{passage.chunk.title} {passage.chunk.text}"))
                 if 2 * len(asked & held) >= len(asked) and about & held:

@@ -22,6 +22,7 @@ from domain.agents.small_talk import small_talk
 from domain.agents.state import Conversation, Need, Routing, TurnContext, TurnState
 from domain.agents.weighing import Scale, Strength, Weighed, softmax
 from domain.errors import SearchUnavailable
+from domain.knowledge import Reader
 from domain.model import Role, Route, RouteMethod
 from domain.ports import Retriever
 from domain.terms import content_terms
@@ -77,22 +78,28 @@ class Router:
         if context.chosen:
             routing = _as_chosen(context.chosen, standalone)
         else:
-            routing = await self.route(context.question.text, standalone, state["conversation"], context.agents)
+            asked, conversation = context.question.text, state["conversation"]
+            routing = await self.route(asked, standalone, conversation, context.agents, context.reader)
         context.recorder.route_chosen(routing.routes, standalone)
         return {"routing": routing}
 
     async def route(
-        self, question: str, standalone_question: str, conversation: Conversation, agents: Sequence[Agent]
+        self,
+        question: str,
+        standalone_question: str,
+        conversation: Conversation,
+        agents: Sequence[Agent],
+        reader: Reader,
     ) -> Routing:
         """Raises SearchUnavailable, unless the agent whom the question resembles most answers without a search."""
         if not agents or small_talk(question):
             return Routing((), ())
         asked = parts(standalone_question)
-        whole = await self.assess(question, standalone_question, conversation, agents)
+        whole = await self.assess(question, standalone_question, conversation, agents, reader)
         if whole.weighed.failure is not None:
             return _without_search(whole, agents, whole.weighed.failure)
         if len(asked) > 1:
-            each = [await self._assess_part(part, conversation, agents) for part in asked]
+            each = [await self._assess_part(part, conversation, agents, reader) for part in asked]
             if several := _several(asked, each, agents):
                 return several
             if max(part.scope for part in each) > whole.scope and all(p.best == whole.best for p in each):
@@ -103,27 +110,36 @@ class Router:
         return Routing((_route(whole, agents),), tuple(Need(need, whole.best) for need in needs))
 
     async def assess(
-        self, question: str, standalone_question: str, conversation: Conversation, agents: Sequence[Agent]
+        self,
+        question: str,
+        standalone_question: str,
+        conversation: Conversation,
+        agents: Sequence[Agent],
+        reader: Reader,
     ) -> Assessment:
         """How likely any agent is to hold the answer, and which."""
         weighed, context = await asyncio.gather(
-            self._scale.weigh(standalone_question, agents), self._context(conversation, agents)
+            self._scale.weigh(standalone_question, agents, reader), self._context(conversation, agents, reader)
         )
         known = _examples_of(tuple(agents))
         leaning = question != standalone_question or bool(conversation.lines and gaps(question))
         return _judge(standalone_question, len(set(content_terms(question))), weighed, context, leaning, known)
 
-    async def _assess_part(self, part: str, conversation: Conversation, agents: Sequence[Agent]) -> Assessment:
-        weighed = await self._scale.weigh(part, agents)
+    async def _assess_part(
+        self, part: str, conversation: Conversation, agents: Sequence[Agent], reader: Reader
+    ) -> Assessment:
+        weighed = await self._scale.weigh(part, agents, reader)
         return _judge(part, weighed.terms, weighed, None, False, _examples_of(tuple(agents)))
 
-    async def _context(self, conversation: Conversation, agents: Sequence[Agent]) -> dict[str, float] | None:
+    async def _context(
+        self, conversation: Conversation, agents: Sequence[Agent], reader: Reader
+    ) -> dict[str, float] | None:
         """How much each agent was spoken of in the last exchange, as shares; None at the beginning."""
         if not conversation.lines:
             return None
         asked = conversation.questions[-1:]
         answered = [line.text[:ANSWER_READ] for line in conversation.lines if line.role is Role.ASSISTANT][-1:]
-        weighed = await asyncio.gather(*(self._scale.weigh(text, agents) for text in (*asked, *answered)))
+        weighed = await asyncio.gather(*(self._scale.weigh(text, agents, reader) for text in (*asked, *answered)))
         shares = [one.shares(CONTEXT_SHARPNESS) for one in weighed]
         return {agent.name: sum(share[agent.name] for share in shares) / len(shares) for agent in agents}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Protocol, TypedDict
 
 from domain.agents.catalog import Agent
-from domain.knowledge import Passage
+from domain.knowledge import Passage, Reader
 from domain.model import Message, Role, Route, Source, Usage
 
 
@@ -94,10 +94,12 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TurnContext:
-    """LangGraph's runtime context: who asks what, of whom, and where the words go."""
+    """LangGraph's runtime context: who asks what, of whom, and where the words go. `agents` are those that `reader` may
+    ask."""
 
     question: Message
     answer: Message
     agents: tuple[Agent, ...]
     chosen: tuple[str, ...]
     recorder: Recorder
+    reader: Reader

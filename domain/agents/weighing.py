@@ -16,7 +16,7 @@ from functools import lru_cache
 from domain.agents.catalog import Agent
 from domain.agents.mentions import words_of
 from domain.errors import SearchUnavailable
-from domain.knowledge import Passage, TermStatistics
+from domain.knowledge import Passage, Reader, TermStatistics
 from domain.ports import Retriever
 from domain.terms import content_terms, stem, terms
 
@@ -80,7 +80,7 @@ class Scale:
     def __init__(self, retriever: Retriever) -> None:
         self._retriever = retriever
 
-    async def weigh(self, question: str, agents: Sequence[Agent]) -> Weighed:
+    async def weigh(self, question: str, agents: Sequence[Agent], reader: Reader) -> Weighed:
         """Raises SearchUnavailable, unless one of the agents answers without a search."""
         asked = list(dict.fromkeys(content_terms(question)))
         if not asked:
@@ -90,8 +90,8 @@ class Scale:
         statistics: Sequence[TermStatistics | None]
         try:
             found, statistics = await asyncio.gather(
-                asyncio.gather(*(self._retriever.search(agent.name, question, DEPTH) for agent in agents)),
-                asyncio.gather(*(self._retriever.term_statistics(agent.name, asked) for agent in agents)),
+                asyncio.gather(*(self._retriever.search(agent.name, question, DEPTH, reader) for agent in agents)),
+                asyncio.gather(*(self._retriever.term_statistics(agent.name, asked, reader) for agent in agents)),
             )
         except SearchUnavailable as error:
             if not any(agent.answers_without_search for agent in agents):

@@ -74,10 +74,14 @@ def build_workflow(
     async def run(context: TurnContext) -> Draft:
         state = await compiled.ainvoke({}, context=context)
         draft: Draft = state["draft"]
-        decided = state.get("decisions_cost")
-        return draft if decided is None else replace(draft, usage=decided + (draft.usage or Usage(0, 0)))
+        return replace(draft, usage=_together(state.get("decisions_cost", Usage(0, 0)), draft.usage))
 
     return run
+
+
+def _together(decided: Usage, answered: Usage | None) -> Usage | None:
+    """What is known of both; None when nothing is."""
+    return decided + answered if answered else decided if decided != Usage(0, 0) else answered
 
 
 class _Answerers:

@@ -226,7 +226,14 @@ async def test_a_turn_ends_with_everything(stores: Stores, alice: User, chat: Ch
 
 
 @pytest.mark.parametrize("status", [TurnStatus.STOPPED, TurnStatus.FAILED, TurnStatus.INTERRUPTED])
-@pytest.mark.parametrize("error", [None, TurnError(ErrorCode.MODEL_UNAVAILABLE, "Not now. 😀", retryable=True)])
+@pytest.mark.parametrize(
+    "error",
+    [
+        None,
+        TurnError(ErrorCode.MODEL_UNAVAILABLE, "Not now. 😀", retryable=True),
+        TurnError(ErrorCode.SEARCH_UNAVAILABLE, "Later.", retryable=True, retry_after=90),
+    ],
+)
 async def test_a_turn_ends_otherwise(
     stores: Stores, alice: User, chat: ChatSession, status: TurnStatus, error: TurnError | None
 ) -> None:

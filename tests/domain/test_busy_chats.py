@@ -10,6 +10,7 @@ from domain.agents.state import Draft, TurnContext
 from domain.errors import ChatBusy, IdempotencyMismatch, NotFound, RateLimited, Unauthenticated
 from domain.events import TurnCompleted, TurnEnded, TurnStarted
 from domain.followers import Followers
+from domain.knowledge import Reader
 from domain.model import OnBusy, Turn, TurnStatus
 from domain.pages import PageRequest
 from domain.ports import LoginsEnded, TurnRequest
@@ -220,3 +221,20 @@ async def test_answering_anew_is_rate_limited(open_desk: Open) -> None:
     assert isinstance(last, TurnCompleted)
     with pytest.raises(RateLimited):
         await desk.turns.regenerate(desk.viewer, last.message.id)
+
+
+async def test_documents_are_read_for_who_asks_however_the_turn_begins(open_desk: Open) -> None:
+    read_for: list[Reader] = []
+
+    async def answers(context: TurnContext) -> Draft:
+        read_for.append(context.reader)
+        return Draft("It is so.")
+
+    desk = await open_desk(answers)
+    first, waits = await ask(desk, "One?"), await ask(desk, "Two?")
+    *_, ended = await desk.follow(first.id)
+    await desk.follow(waits.id)
+    assert isinstance(ended, TurnCompleted)
+    again = await desk.turns.regenerate(desk.viewer, ended.message.id)
+    await desk.follow(again.id)
+    assert read_for == [Reader(desk.viewer.username)] * 3

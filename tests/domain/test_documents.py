@@ -111,3 +111,63 @@ def test_the_digest_follows_the_bytes(tmp_path: Path) -> None:
     assert read_documents("x", tmp_path)[0].digest == before
     write(tmp_path, "a.md", "A ")
     assert read_documents("x", tmp_path)[0].digest != before
+
+
+# ---------------------------------------------------------------- who may read it
+
+
+@pytest.mark.parametrize(
+    ("matter", "audience"),
+    [
+        ("audience: [ann, bob]", ("ann", "bob")),
+        ("audience:\n  - ann\n  - 'o-neil@example.com'", ("ann", "o-neil@example.com")),
+        ("audience: ['007']", ("007",)),
+        ("title: T", ()),
+    ],
+)
+def test_an_audience_is_a_list_of_usernames(tmp_path: Path, matter: str, audience: tuple[str, ...]) -> None:
+    write(tmp_path, "a.md", f"---\n{matter}\n---\nText.")
+    [document] = read_documents("x", tmp_path)
+    assert document.audience == audience
+    assert document.body == "Text."
+
+
+def test_an_openapi_document_can_have_one_too(tmp_path: Path) -> None:
+    write(tmp_path, "api.yaml", API.replace("info: {", "info: {x-audience: [ann], "))
+    assert [document.audience for document in read_documents("x", tmp_path)] == [("ann",)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.md", "---\naudience: ann\n---\nText."),
+        ("a.md", "---\naudience: []\n---\nText."),
+        ("a.md", "---\naudience:\n---\nText."),
+        ("a.md", "---\naudience: [ann, 7]\n---\nText."),
+        ("a.md", "---\naudience: [yes]\n---\nText."),
+        ("a.md", "---\naudience: ['*']\n---\nText."),
+        ("a.md", "---\naudience: ['ann bob']\n---\nText."),
+        ("a.md", "---\naudience: {ann: true}\n---\nText."),
+        ("a.md", "---\nAudience: [ann]\n---\nText."),
+        ("a.md", "---\naudiences: [ann]\n---\nText."),
+        ("a.md", "---\nx-audience: [ann]\n---\nText."),
+        ("a.md", "---\ntitle: T\naudience: [ann]\n\nText without an end of the matter."),
+        ("a.md", "\n---\naudience: [ann]\nText"),
+        ("a.md", '+++\naudience = ["ann"]\n+++\nText.'),
+        ("a.txt", "---\naudience: [ann]\n---\nText."),
+        ("a.yaml", API.replace("info: {", "info: {audience: [ann], ")),
+        ("a.yaml", API.replace("info: {", "info: {x-audience: ann, ")),
+        ("a.yaml", f"x-audience: [ann]\n{API}"),
+    ],
+)
+def test_what_may_be_meant_for_an_audience_is_never_shown_to_all(tmp_path: Path, name: str, text: str) -> None:
+    write(tmp_path, name, text)
+    with pytest.raises(KnowledgeError, match=rf"{name} cannot be read: .*audience"):
+        read_documents("x", tmp_path)
+
+
+@pytest.mark.parametrize("text", ["---\nA rule.\n\nAudience: everybody", "Our audience: [all]", "# Audience\n\nAll."])
+def test_a_text_may_speak_of_audiences(tmp_path: Path, text: str) -> None:
+    for name in ("a.md", "b.txt"):
+        write(tmp_path, name, text)
+    assert [document.audience for document in read_documents("x", tmp_path)] == [(), ()]

@@ -7,7 +7,7 @@ import pytest
 from domain.documents import KnowledgeError
 from domain.errors import SearchUnavailable
 from domain.ingestion import Ingestion
-from domain.knowledge import IndexReport
+from domain.knowledge import ANYBODY, IndexReport
 from providers.embedded_search import EmbeddedSearch
 
 
@@ -25,7 +25,7 @@ async def test_every_knowledge_base_is_indexed_with_progress(tmp_path: Path, bas
     reports = await Ingestion(search).run(bases, lambda *step: seen.append(step))
     assert reports == [IndexReport("pricing", 2, 0, 0, 0, 2), IndexReport("help", 2, 0, 0, 0, 2)]
     assert seen == [(agent, done, 2) for agent in ("pricing", "help") for done in (0, 1, 2)]
-    assert (await search.search("help", "number two", 1))[0].chunk.document_id == "two"
+    assert (await search.search("help", "number two", 1, ANYBODY))[0].chunk.document_id == "two"
 
 
 async def test_a_second_run_has_only_the_changes_to_do(tmp_path: Path, bases: list[tuple[str, Path]]) -> None:
@@ -42,4 +42,4 @@ async def test_a_broken_document_changes_no_index(tmp_path: Path, bases: list[tu
     with pytest.raises(KnowledgeError, match=r"two\.md"):
         await Ingestion(search).run(bases)
     with pytest.raises(SearchUnavailable):
-        await search.search("pricing", "number", 1)
+        await search.search("pricing", "number", 1, ANYBODY)

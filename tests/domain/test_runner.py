@@ -10,6 +10,7 @@ from db.engine import Database
 from db.turns import SqlTurnStore
 from domain.agents.state import Draft, TurnContext
 from domain.errors import ServiceUnavailable
+from domain.knowledge import ANYBODY
 from domain.model import Turn, TurnStatus
 from domain.ports import BegunTurn, StopRequested, StoredTurn, TurnOutcome, TurnRequest
 from domain.runner import TurnLimits, TurnRunner
@@ -34,7 +35,7 @@ async def ended(desk: Desk, turn_id: int) -> Turn:
 async def test_a_turn_that_is_stopped_before_its_first_step_is_ended(open_desk: OpenDesk) -> None:
     desk = await open_desk(answers)
     turn = await begun(desk)
-    await desk.runner.start(turn, ())
+    await desk.runner.start(turn, (), ANYBODY)
     await desk.signals.publish(StopRequested(turn.turn.id))
     async with asyncio.timeout(5):
         assert (await ended(desk, turn.turn.id)).status is TurnStatus.STOPPED
@@ -44,7 +45,7 @@ async def test_a_turn_that_is_started_at_the_very_end_is_interrupted(open_desk: 
     desk = await open_desk(Gate())
     turn = await begun(desk)
     await desk.runner.close()
-    await desk.runner.start(turn, ())
+    await desk.runner.start(turn, (), ANYBODY)
     async with asyncio.timeout(5):
         assert (await ended(desk, turn.turn.id)).status is TurnStatus.INTERRUPTED
     with pytest.raises(ServiceUnavailable):
@@ -72,7 +73,7 @@ async def test_an_end_that_is_being_stored_is_not_cut_short(open_desk: OpenDesk,
     desk, store = await open_desk(answers), _Slow(database)
     runner = TurnRunner(says_yes, store, MemoryTurnLog(), MemorySignals(), TurnLimits())
     turn = await begun(desk)
-    await runner.start(turn, ())
+    await runner.start(turn, (), ANYBODY)
     async with asyncio.timeout(5):
         await store.storing.wait()
         closing = asyncio.create_task(runner.close())

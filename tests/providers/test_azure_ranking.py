@@ -10,7 +10,7 @@ import pytest
 
 from domain.chunking import MARKDOWN
 from domain.errors import SearchUnavailable
-from domain.knowledge import Document
+from domain.knowledge import ANYBODY, Document
 from providers.azure_openai import azure_openai_embeddings
 from providers.azure_ranking import Ranking, plain_query
 from providers.azure_search import EMBEDDED_AT_ONCE, AzureSearch
@@ -71,7 +71,7 @@ def asked(upstream: AzureSearchStandIn) -> dict[str, Any]:
 
 
 async def found(search: AzureSearch, question: str, limit: int = 3) -> list[str]:
-    return [passage.chunk.document_id for passage in await search.search("pricing", question, limit)]
+    return [passage.chunk.document_id for passage in await search.search("pricing", question, limit, ANYBODY)]
 
 
 async def test_vectors_find_what_shares_no_word(upstream: AzureSearchStandIn) -> None:
@@ -89,7 +89,7 @@ async def test_vectors_find_what_shares_no_word(upstream: AzureSearchStandIn) ->
 async def test_words_and_vectors_together_merge_their_ranks(upstream: AzureSearchStandIn) -> None:
     async with searching(upstream, "hybrid", Letters()) as search:
         await search.index("pricing", ALL)
-        best, *others = await search.search("pricing", "How many seats has a plan?", 3)
+        best, *others = await search.search("pricing", "How many seats has a plan?", 3, ANYBODY)
         assert best.chunk.document_id == "seats"
         assert best.score == pytest.approx(2 / 61)  # the first by words and by vectors
         assert all(other.score < best.score for other in others)
@@ -102,7 +102,7 @@ async def test_the_semantic_ranker_has_the_last_word(upstream: AzureSearchStandI
     for mode, model in (("keyword", None), ("hybrid", Letters())):
         async with searching(upstream, mode, model, semantic=True) as search:
             await search.index("pricing", ALL)
-            passages = await search.search("pricing", "plan, seats or cards?", 3)
+            passages = await search.search("pricing", "plan, seats or cards?", 3, ANYBODY)
         assert [(one.chunk.document_id, one.score) for one in passages] == [
             ("books", 3.5),
             ("cards", 1.0),
@@ -115,7 +115,7 @@ async def test_without_the_semantic_ranker_the_search_goes_on(upstream: AzureSea
     upstream.reranker = None
     async with searching(upstream, "keyword", semantic=True) as search:
         await search.index("pricing", ALL)
-        passages = await search.search("pricing", "How many seats has a plan?", 3)
+        passages = await search.search("pricing", "How many seats has a plan?", 3, ANYBODY)
     assert passages[0].chunk.document_id == "seats"
     assert passages[0].score > passages[1].score
 
@@ -177,7 +177,10 @@ async def test_a_model_that_fails_is_search_unavailable_until_it_answers(upstrea
     async with searching(upstream, "hybrid", model) as search:
         await search.index("pricing", ALL)
         model.fault = NoVectorError("down")
-        for ask in (search.search("pricing", "cards", 3), search.index("pricing", [document("new", "A new one.")])):
+        for ask in (
+            search.search("pricing", "cards", 3, ANYBODY),
+            search.index("pricing", [document("new", "A new one.")]),
+        ):
             with pytest.raises(SearchUnavailable, match="embedding model cannot be asked"):
                 await ask
         model.fault = None
@@ -190,8 +193,8 @@ async def test_a_question_for_every_agent_is_embedded_once(upstream: AzureSearch
     async with searching(upstream, "hybrid", model) as search:
         for agent in agents:
             await search.index(agent, ALL)
-        await asyncio.gather(*(search.search(agent, "credit cards", 3) for agent in agents))
-        await search.search("pricing", "credit cards", 3)
+        await asyncio.gather(*(search.search(agent, "credit cards", 3, ANYBODY) for agent in agents))
+        await search.search("pricing", "credit cards", 3, ANYBODY)
     assert model.embedder.read.count("credit cards") == 1
 
 
@@ -261,7 +264,7 @@ async def test_a_deployments_failures_are_search_unavailable(
         await search.index("pricing", ALL)
         deployed.embedding_fault, before = fault, len(deployed.requests)
         with pytest.raises(SearchUnavailable, match="embedding model cannot be asked") as caught:
-            await search.search("pricing", "cards", 3)
+            await search.search("pricing", "cards", 3, ANYBODY)
         assert deployed.key not in caught.value.message
         assert len(deployed.requests) - before == attempts
         deployed.embedding_fault = None
@@ -279,7 +282,7 @@ async def test_a_deployment_that_is_silent_takes_no_longer_than_the_search_may(
         deployed.embedding_fault = Hang()
         async with asyncio.timeout(5):
             with pytest.raises(SearchUnavailable, match="too long"):
-                await hasty.search("pricing", "cards", 3)
+                await hasty.search("pricing", "cards", 3, ANYBODY)
             await hasty.close()
 
 

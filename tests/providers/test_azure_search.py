@@ -10,7 +10,7 @@ import pytest
 
 from domain.chunking import MARKDOWN, chunk
 from domain.errors import SearchUnavailable
-from domain.knowledge import Document, IndexReport
+from domain.knowledge import ANYBODY, Document, IndexReport
 from providers.azure_index import index_name
 from providers.azure_ranking import simple_query
 from providers.azure_search import AzureSearch
@@ -76,19 +76,21 @@ async def test_indexes_then_finds_passages(upstream: AzureSearchStandIn, search:
     assert report == IndexReport("pricing", added=2, changed=0, removed=0, unchanged=0, chunks=len(pieces))
     assert dealt_with == [1, 2]
 
-    passages = await search.search("pricing", "What does the nano plan cost?", 2)
+    passages = await search.search("pricing", "What does the nano plan cost?", 2, ANYBODY)
     assert [passage.chunk for passage in passages] == [pieces[0], pieces[1]]
     assert passages[0].score > passages[1].score > 0
     assert passages[0].chunk.updated == date(2026, 3, 1)
-    assert [p.chunk.document_id for p in await search.search("pricing", "Café journal", 1)] == [STUDIO.id]
-    assert await search.search("pricing", "zebra", 5) == []
+    assert [p.chunk.document_id for p in await search.search("pricing", "Café journal", 1, ANYBODY)] == [STUDIO.id]
+    assert await search.search("pricing", "zebra", 5, ANYBODY) == []
 
 
 async def test_each_agent_has_an_index_of_its_own(upstream: AzureSearchStandIn, search: AzureSearch) -> None:
     await search.index("pricing", [NANO])
     await search.index("help-guides", [replace(STUDIO, agent="help-guides")])
-    assert {p.chunk.agent for p in await search.search("help-guides", "plan costs seats", 9)} == {"help-guides"}
-    assert {p.chunk.document_id for p in await search.search("pricing", "plan costs seats", 9)} == {NANO.id}
+    assert {p.chunk.agent for p in await search.search("help-guides", "plan costs seats", 9, ANYBODY)} == {
+        "help-guides"
+    }
+    assert {p.chunk.document_id for p in await search.search("pricing", "plan costs seats", 9, ANYBODY)} == {NANO.id}
     assert upstream.documents("answerdesk-help-guides").keys().isdisjoint(upstream.documents("answerdesk-pricing"))
 
 
@@ -108,7 +110,7 @@ async def test_only_what_changed_is_written(upstream: AzureSearchStandIn, search
     written = writes(upstream, since)
     assert [what for what in written if what[0] == "upload"] == [("upload", shorter.id), ("upload", new.id)]
     assert len([what for what in written if what[0] == "delete"]) == len(chunk(NANO)) - 1 + len(chunk(STUDIO))
-    assert [p.chunk.text for p in await search.search("pricing", "nano", 9)] == [chunk(shorter)[0].text]
+    assert [p.chunk.text for p in await search.search("pricing", "nano", 9, ANYBODY)] == [chunk(shorter)[0].text]
     rows = upstream.documents("answerdesk-pricing").values()
     assert {row["document_id"] for row in rows} == {shorter.id, other.id, new.id}
 
@@ -123,7 +125,7 @@ async def test_an_indexing_that_broke_off_is_repaired(upstream: AzureSearchStand
 
     report = await search.index("pricing", [changed, STUDIO])
     assert (report.changed, report.unchanged) == (1, 1)
-    assert "$10" in (await search.search("pricing", "nano cost", 1))[0].chunk.text
+    assert "$10" in (await search.search("pricing", "nano cost", 1, ANYBODY))[0].chunk.text
 
 
 async def test_a_document_with_a_chunk_missing_is_written_again(
@@ -167,7 +169,7 @@ async def test_an_answer_in_parts_is_read_to_the_limit() -> None:
         try:
             many = [document(f"plan {n}", f"Plan number {n} has a price like any other one.") for n in range(7)]
             await search.index("pricing", many)
-            assert len(await search.search("pricing", "price", 5)) == 5
+            assert len(await search.search("pricing", "price", 5, ANYBODY)) == 5
             assert (await search.index("pricing", many)).unchanged == 7
         finally:
             await search.close()
@@ -194,16 +196,16 @@ async def test_an_answer_in_parts_is_read_to_the_limit() -> None:
 )
 async def test_anything_can_be_asked(upstream: AzureSearchStandIn, search: AzureSearch, question: str) -> None:
     await search.index("pricing", [NANO, STUDIO])
-    assert NANO.id in {passage.chunk.document_id for passage in await search.search("pricing", question, 9)}
+    assert NANO.id in {passage.chunk.document_id for passage in await search.search("pricing", question, 9, ANYBODY)}
     assert len(upstream.requests[-1].body["search"].split()) <= 200
     assert len(upstream.requests[-1].body["search"]) < 50_000
 
 
 async def test_a_hyphen_excludes_nothing(search: AzureSearch) -> None:
     await search.index("pricing", [NANO, STUDIO])
-    both = {p.chunk.document_id for p in await search.search("pricing", "nano -studio", 9)}
+    both = {p.chunk.document_id for p in await search.search("pricing", "nano -studio", 9, ANYBODY)}
     assert both == {NANO.id, STUDIO.id}
-    assert {p.chunk.document_id for p in await search.search("pricing", "-nano", 9)} == {NANO.id}
+    assert {p.chunk.document_id for p in await search.search("pricing", "-nano", 9, ANYBODY)} == {NANO.id}
 
 
 @pytest.mark.parametrize("question", ["", "   ", "?!", "* - +", '"', "\ud800"])
@@ -212,7 +214,7 @@ async def test_nothing_to_search_for_finds_nothing(
 ) -> None:
     await search.index("pricing", [NANO])
     since = len(upstream.requests)
-    assert await search.search("pricing", question, 5) == []
+    assert await search.search("pricing", question, 5, ANYBODY) == []
     assert len(upstream.requests) == since
 
 
@@ -238,10 +240,10 @@ async def test_failures_are_search_unavailable(
     since = len(upstream.requests)
     upstream.script(*[fault] * attempts, when=SEARCH)
     with pytest.raises(SearchUnavailable, match=message) as caught:
-        await search.search("pricing", "nano", 3)
+        await search.search("pricing", "nano", 3, ANYBODY)
     assert upstream.key not in caught.value.message
     assert len(upstream.requests) - since == attempts
-    assert len(await search.search("pricing", "nano", 1)) == 1
+    assert len(await search.search("pricing", "nano", 1, ANYBODY)) == 1
 
 
 async def test_a_passing_failure_is_tried_again(upstream: AzureSearchStandIn, search: AzureSearch) -> None:
@@ -249,7 +251,7 @@ async def test_a_passing_failure_is_tried_again(upstream: AzureSearchStandIn, se
     upstream.script(Refuse(503), Reset(), when=WRITE)
     assert (await search.index("pricing", [NANO])).added == 1
     upstream.script(Refuse(429), Refuse(503), when=SEARCH)
-    assert len(await search.search("pricing", "nano", 1)) == 1
+    assert len(await search.search("pricing", "nano", 1, ANYBODY)) == 1
 
 
 @pytest.mark.parametrize("fault", [Hang(), Refuse(503, headers={"Retry-After": "60"})], ids=["hangs", "wait a minute"])
@@ -260,7 +262,7 @@ async def test_a_search_ends_within_its_patience(upstream: AzureSearchStandIn, s
     try:
         async with asyncio.timeout(2):
             with pytest.raises(SearchUnavailable, match="too long"):
-                await hasty.search("pricing", "nano", 1)
+                await hasty.search("pricing", "nano", 1, ANYBODY)
     finally:
         await hasty.close()
 
@@ -270,7 +272,7 @@ async def test_nobody_listening_is_search_unavailable() -> None:
         search = retriever_on(stopped)
     try:
         with pytest.raises(SearchUnavailable):
-            await search.search("pricing", "nano", 1)
+            await search.search("pricing", "nano", 1, ANYBODY)
         with pytest.raises(SearchUnavailable):
             await search.index("pricing", [NANO])
     finally:
@@ -300,7 +302,7 @@ async def test_a_wrong_key_is_search_unavailable(upstream: AzureSearchStandIn) -
 
 
 async def test_says_nothing_about_terms(search: AzureSearch) -> None:
-    assert await search.term_statistics("pricing", ["nano"]) is None
+    assert await search.term_statistics("pricing", ["nano"], ANYBODY) is None
 
 
 def test_an_index_name_is_legal_or_refused() -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from domain.chunking import MARKDOWN
 from domain.errors import SearchUnavailable
-from domain.knowledge import Document, TermStatistics
+from domain.knowledge import ANYBODY, Document, TermStatistics
 from domain.terms import terms
 from providers.embedded_search import EmbeddedSearch
 from providers.embeddings import DIMENSIONS, installed_embedder
@@ -41,7 +41,7 @@ def tamper(path: Path, statement: str) -> None:
 
 
 async def scores(search: EmbeddedSearch, question: str, agent: str = "a") -> dict[str, float]:
-    return {p.chunk.document_id: p.score for p in await search.search(agent, question, 50)}
+    return {p.chunk.document_id: p.score for p in await search.search(agent, question, 50, ANYBODY)}
 
 
 # ---------------------------------------------------------------- scores
@@ -141,7 +141,7 @@ async def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
     await elsewhere.close()
     _remove(tmp_path / "a.sqlite3")
     with pytest.raises(SearchUnavailable):
-        await search.search("a", "turtle", 5)
+        await search.search("a", "turtle", 5, ANYBODY)
     (tmp_path / "elsewhere/a.sqlite3").rename(tmp_path / "a.sqlite3")
     assert list(await scores(search, "turtle")) == ["new"]
 
@@ -161,13 +161,17 @@ async def test_what_another_process_indexes_is_found_by_the_next_search(tmp_path
     search, another = EmbeddedSearch(tmp_path), EmbeddedSearch(tmp_path)
     await search.index("a", [*PLANS, TURTLE])
     before = await scores(search, "turtle plan stone")
-    assert await search.term_statistics("a", terms("turtle stone")) == TermStatistics(7, {"turtl": 1, "stone": 0})
+    assert await search.term_statistics("a", terms("turtle stone"), ANYBODY) == TermStatistics(
+        7, {"turtl": 1, "stone": 0}
+    )
     await another.index("a", [*PLANS, replace(TURTLE, body="Turtles swim. Stones sink.", digest="2")])
-    after = await search.search("a", "turtle plan stone", 50)
-    assert after == await EmbeddedSearch(tmp_path).search("a", "turtle plan stone", 50)
+    after = await search.search("a", "turtle plan stone", 50, ANYBODY)
+    assert after == await EmbeddedSearch(tmp_path).search("a", "turtle plan stone", 50, ANYBODY)
     assert {passage.chunk.document_id: passage.score for passage in after} != before
     assert "Turtles swim. Stones sink." in {passage.chunk.text for passage in after}
-    assert await search.term_statistics("a", terms("turtle stone")) == TermStatistics(7, {"turtl": 1, "stone": 1})
+    assert await search.term_statistics("a", terms("turtle stone"), ANYBODY) == TermStatistics(
+        7, {"turtl": 1, "stone": 1}
+    )
 
 
 async def test_what_is_kept_in_memory_changes_no_answer(tmp_path: Path) -> None:
@@ -177,7 +181,9 @@ async def test_what_is_kept_in_memory_changes_no_answer(tmp_path: Path) -> None:
     for first in words:
         for second in words:
             question = f"Does {first} or {second}?"
-            assert await warm.search("a", question, 4) == await EmbeddedSearch(tmp_path).search("a", question, 4)
+            assert await warm.search("a", question, 4, ANYBODY) == await EmbeddedSearch(tmp_path).search(
+                "a", question, 4, ANYBODY
+            )
 
 
 async def test_a_failure_leaves_the_index_as_it_was(tmp_path: Path) -> None:
@@ -193,7 +199,7 @@ async def test_a_file_of_another_version_is_refused_and_built_anew(tmp_path: Pat
     await search.index("a", [TURTLE])
     tamper(tmp_path / "a.sqlite3", "UPDATE facts SET value = '0' WHERE name = 'stamp'")
     with pytest.raises(SearchUnavailable, match="indexed first"):
-        await search.search("a", "turtle", 1)
+        await search.search("a", "turtle", 1, ANYBODY)
     with pytest.raises(SearchUnavailable):
         await search.check()
     assert (await search.index("a", [TURTLE])).added == 1
@@ -205,10 +211,10 @@ async def test_what_is_no_index_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "a.sqlite3").write_bytes(b"not a database, " * 100)
     search = EmbeddedSearch(tmp_path)
     for doing in (
-        search.search("a", "x", 1),
+        search.search("a", "x", 1, ANYBODY),
         search.index("a", []),
         search.check(),
-        search.term_statistics("a", ["x"]),
+        search.term_statistics("a", ["x"], ANYBODY),
     ):
         with pytest.raises(SearchUnavailable):
             await doing
@@ -329,7 +335,7 @@ async def test_a_question_is_embedded_once_for_all_agents(tmp_path: Path) -> Non
     search = EmbeddedSearch(tmp_path, embedder)
     for agent in ("a", "b", "c"):
         await search.index(agent, [TURTLE])
-    await asyncio.gather(*(search.search(agent, "Do they swim?", 1) for agent in ("a", "b", "c")))
+    await asyncio.gather(*(search.search(agent, "Do they swim?", 1, ANYBODY) for agent in ("a", "b", "c")))
     assert embedder.read.count("Do they swim?") == 1
 
 

@@ -16,7 +16,7 @@ from langchain_core.messages import HumanMessage
 from doctor import Doctor, Finding
 from domain.chunking import MARKDOWN
 from domain.errors import ModelUnavailable, SearchUnavailable
-from domain.knowledge import Document
+from domain.knowledge import ANYBODY, Document
 from providers.azure_openai import azure_openai_embeddings, azure_openai_model
 from providers.azure_search import AzureSearch
 from providers.direct_answers import DirectAnswers
@@ -111,7 +111,7 @@ async def test_documents_are_indexed_and_found_with_one_token(azure: Azure) -> N
     async with search_of(azure) as search:
         assert (await search.index("pricing", [NANO])).added == 1
         await search.check()
-        assert [found.chunk.document_id for found in await search.search("pricing", "nano", 3)] == ["nano"]
+        assert [found.chunk.document_id for found in await search.search("pricing", "nano", 3, ANYBODY)] == ["nano"]
     assert len(azure.entra.given(SEARCH)) == 1
     assert all("api-key" not in request.headers for request in azure.search.requests)
 
@@ -123,7 +123,7 @@ async def test_those_who_ask_at_once_wait_for_one_token(azure: Azure) -> None:
         await asyncio.gather(*(search.index(agent, [NANO]) for agent in agents))
     assert len(azure.entra.given(OPENAI)) == len(azure.entra.given(SEARCH)) == 1
     async with search_of(azure) as another:  # with a client for each agent
-        await asyncio.gather(*(another.search(agent, "nano", 3) for agent in agents))
+        await asyncio.gather(*(another.search(agent, "nano", 3, ANYBODY) for agent in agents))
     assert len(azure.entra.given(SEARCH)) == 2
     assert len(azure.model.requests) == 20
 
@@ -135,7 +135,7 @@ async def test_a_token_that_ran_out_is_replaced(azure: Azure, version: str) -> N
         await search.index("pricing", [NANO])
         for _ in range(3):
             await model.ainvoke(QUESTION)
-            await search.search("pricing", "nano", 3)
+            await search.search("pricing", "nano", 3, ANYBODY)
     shown = [request.headers["authorization"] for request in azure.model.requests]
     assert shown == [f"Bearer {token}" for token in azure.entra.given(OPENAI)]
     assert len(set(shown)) == 3
@@ -145,7 +145,7 @@ async def test_without_an_identity_nothing_is_asked_and_that_is_told(azure: Azur
     azure.entra.knows_it = False
     async with model_of(azure) as model, search_of(azure) as search:
         with pytest.raises(SearchUnavailable, match="no credentials for the search service"):
-            await search.search("pricing", "nano", 3)
+            await search.search("pricing", "nano", 3, ANYBODY)
         with pytest.raises(SearchUnavailable, match="no credentials for the search service"):
             await search.index("pricing", [NANO])
         with pytest.raises(Exception, match="gave no token") as caught:
@@ -160,7 +160,7 @@ async def test_an_identity_without_a_role_is_refused(azure: Azure) -> None:
     azure.entra.assigned = False
     async with model_of(azure) as model, search_of(azure) as search:
         with pytest.raises(SearchUnavailable, match="refuses this server's credentials"):
-            await search.search("pricing", "nano", 3)
+            await search.search("pricing", "nano", 3, ANYBODY)
         with pytest.raises(Exception, match="lacks the required data action") as caught:
             await model.write(QUESTION, lambda text: None)
     told = model_error(caught.value)

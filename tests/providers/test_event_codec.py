@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.errors import ErrorCode
 from domain.events import AnswerDelta, RouteChosen, SourcesFound, TurnCompleted, TurnEnded, TurnEvent, TurnStarted
-from domain.model import Message, Rating, Role, Route, Source, Span, TurnError, TurnStatus
+from domain.model import Message, Rating, Role, Route, RouteMethod, Source, Span, TurnError, TurnStatus
 from providers.event_codec import decode, encode
 
 ids = st.integers(1, 2**63 - 1)
@@ -32,7 +32,7 @@ messages = st.builds(
     st.lists(sources, max_size=3).map(tuple),
 )
 routes = st.builds(Route, texts, numbers, texts)
-errors = st.builds(TurnError, st.sampled_from(ErrorCode), texts, st.booleans())
+errors = st.builds(TurnError, st.sampled_from(ErrorCode), texts, st.booleans(), st.none() | st.integers(0, 2**31 - 1))
 events = st.one_of(
     st.builds(TurnStarted, ids, ids, messages),
     st.builds(RouteChosen, ids, ids, st.lists(routes, max_size=3).map(tuple), texts),
@@ -68,6 +68,14 @@ def test_fields_of_another_release_do_no_harm() -> None:
     message = Message(1, 2, 3, Role.USER, "t", datetime(2026, 11, 22, tzinfo=UTC))
     older = encode(TurnStarted(1, 3, message)).replace(b',"rating":"NONE"', b"")
     assert decode(older) == TurnStarted(1, 3, message)
+
+
+def test_words_of_another_release_do_no_harm() -> None:
+    route = encode(RouteChosen(2, 1, (Route("help", 0.5, "r"),), "q")).replace(b"EMBEDDED", b"ORACLE")
+    assert decode(route) == RouteChosen(2, 1, (Route("help", 0.5, "r", RouteMethod.EMBEDDED),), "q")
+    message = Message(1, 2, 3, Role.ASSISTANT, "t", datetime(2026, 11, 22, tzinfo=UTC))
+    ended = TurnEnded(3, 1, TurnStatus.FAILED, message, TurnError(ErrorCode.INTERNAL, "m", True, 9))
+    assert decode(encode(ended).replace(b"INTERNAL", b"TEAPOT")) == ended
 
 
 @pytest.mark.parametrize("data", [b"", b"d", b"d[]", b'd{"seq":1}', b"x{}", b"s{}", b"c{", encode(DELTA)[:-1]])

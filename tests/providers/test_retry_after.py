@@ -6,6 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
+from domain.deadline import until
 from providers.retry_after import retry_after
 from tests.providers.deployments import FIRST, FIRST_NAME, OTHER, OTHER_NAME, answer, failure, model_of
 from tests.standins.azure_openai import AzureOpenAIStandIn
@@ -44,6 +45,16 @@ async def test_waits_that_end_beyond_the_deadline_together_are_not_slept_through
     assert len(first.requests) == 2
 
 
+async def test_the_turns_own_deadline_counts_where_it_is_earlier(first: AzureOpenAIStandIn) -> None:
+    first.script(*[Refuse(429, headers={"retry-after": "20"})] * 3)
+    loop = asyncio.get_running_loop()
+    async with model_of(first, model_retries=2) as model, asyncio.timeout(10):
+        with until(loop.time() + 15):
+            _, error = await failure(model)
+    assert error.details == {"retry_after": 20}
+    assert len(first.requests) == 1
+
+
 async def test_a_wait_beyond_the_deadline_is_the_others_turn(
     first: AzureOpenAIStandIn, other: AzureOpenAIStandIn
 ) -> None:
@@ -61,6 +72,7 @@ async def test_a_wait_beyond_the_deadline_is_the_others_turn(
         ({"retry-after-ms": "1500"}, 2),
         ({"retry-after-ms": "1", "retry-after": "7"}, 7),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 2**31 - 1),
         ({"retry-after": "-5"}, None),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "9" * 400}, None),

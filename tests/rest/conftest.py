@@ -75,8 +75,11 @@ def address(scripted: AzureOpenAIStandIn) -> Iterator[str]:
 
 
 @pytest.fixture
-def upstream(scripted: AzureOpenAIStandIn) -> AzureOpenAIStandIn:
-    return scripted
+def upstream(scripted: AzureOpenAIStandIn) -> Iterator[AzureOpenAIStandIn]:
+    """All modules have one; what a test made of it does not last."""
+    said = scripted.otherwise
+    yield scripted
+    scripted.otherwise, scripted.fault, scripted.window = said, None, None
 
 
 @pytest.fixture

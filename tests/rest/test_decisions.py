@@ -15,7 +15,7 @@ from tests.graph.desk import global_id
 from tests.live_server import live_server
 from tests.rest.conftest import User
 from tests.rest.event_frames import Frame, read_frames
-from tests.standins.azure_openai import AzureOpenAIStandIn, Calls
+from tests.standins.azure_openai import AzureOpenAIStandIn, Replies
 from tests.standins.faults import Refuse
 from tests.standins.loopback import Exchange
 from tests.standins.specs import DATED, V1, complaints, missing
@@ -75,8 +75,8 @@ def address(scripted: AzureOpenAIStandIn, service: str, data: Path) -> Iterator[
         yield f"{url}/api/v1"
 
 
-def asks_for(agent: str, **others: Any) -> Calls:
-    return Calls({"routes": [{"agent": agent, "confidence": 0.9, "reason": "It fits.", "questions": []}], **others})
+def asks_for(agent: str, **others: Any) -> Replies:
+    return Replies({"routes": [{"agent": agent, "confidence": 0.9, "reason": "It fits.", "questions": []}], **others})
 
 
 def deployment(exchange: Exchange) -> str:
@@ -110,8 +110,8 @@ async def test_each_role_has_its_deployment(
     )
     assert routed(frames) == [("help-guides", "MODEL")]
     assert [deployment(exchange) for exchange in others] == [SMALL, LARGE]
-    both = {"routes": [*asks_for("pricing").arguments["routes"], *asks_for("help-guides").arguments["routes"]]}  # type: ignore[index]
-    frames, more = await asked(user, await user.new_chat(), upstream, Calls(both), question=f"{NANO} {RESET}")
+    both = {"routes": [*asks_for("pricing").data["routes"], *asks_for("help-guides").data["routes"]]}  # type: ignore[index]
+    frames, more = await asked(user, await user.new_chat(), upstream, Replies(both), question=f"{NANO} {RESET}")
     assert [name for name, _ in routed(frames)] == ["pricing", "help-guides"]
     assert [deployment(exchange) for exchange in more] == [SMALL, LARGE]
     assert [name.rpartition("deployment ")[2].partition(" at ")[0] for name in models(data)][-3:] == [
@@ -173,7 +173,7 @@ async def test_decisions_fit_the_description(
         pytest.skip(f"Azure's API descriptions cannot be used: {why}")
     await asked(user, chat_id, upstream, asks_for("pricing"), question=NANO)
     _, [first, second, _] = await asked(
-        user, chat_id, upstream, Calls("{"), asks_for("pricing", question=NANO), question="And that?"
+        user, chat_id, upstream, Replies("{"), asks_for("pricing", question=NANO), question="And that?"
     )
     document = DATED if service.startswith("2025") else V1
     prefix = "create" if document == DATED else "AzureCreate"

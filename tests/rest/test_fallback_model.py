@@ -26,13 +26,6 @@ def other() -> Iterator[AzureOpenAIStandIn]:
 
 
 @pytest.fixture(scope="module")
-def scripted() -> Iterator[AzureOpenAIStandIn]:
-    with AzureOpenAIStandIn() as upstream:
-        upstream.otherwise = ANSWER
-        yield upstream
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fallback")
 
@@ -77,16 +70,17 @@ async def test_the_other_answers_and_is_recorded_until_both_are_left_alone(
         assert frames[-1].name == "turn_completed"
         return text_of(frames)
 
+    before = len(upstream.requests)
     assert await answered() == ANSWER
     assert "paused" not in await model_state(user)
     upstream.fault = DOWN
     assert [await answered() for _ in range(3)] == [ANSWER] * 3
     tokens = len(ANSWER.split())
     assert recorded(folder) == [(FIRST, tokens), *[(OTHER, tokens)] * 3]
-    assert len(upstream.requests) == 3  # the third failed question in a row did not go there
+    assert len(upstream.requests) - before == 3  # the third failed question in a row did not go there
     assert (await model_state(user)).endswith(f"(paused after failures: {FIRST})")
     other.fault = DOWN
     failed = [read_frames(await user.asked(chat_id))[-1].data["error"] for _ in range(3)]
     assert [error["code"] for error in failed] == ["MODEL_UNAVAILABLE"] * 3
     assert (failed[-1]["message"], failed[-1]["retryable"]) == (PAUSED, True)
-    assert (len(upstream.requests), len(other.requests)) == (3, 5)
+    assert (len(upstream.requests) - before, len(other.requests)) == (3, 5)

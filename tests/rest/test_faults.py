@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from domain.agents.patience import LATE, SILENT
+from rest.errors import RETRY_AFTER
+from tests.graph.desk import global_id
 from tests.live_server import live_server
 from tests.rest.conftest import ANSWER, QUESTION, User
 from tests.rest.event_frames import Frame, read_frames, text_of
@@ -42,13 +44,6 @@ MODEL_FAULTS: dict[str, tuple[Fault, str, str, bool, str]] = {
     "busy for long": (Refuse(429, headers={"retry-after": "90"}), UNAVAILABLE, "is busy", True, ""),
     "failing": (Refuse(500), UNAVAILABLE, "cannot be reached", True, ""),
 }
-
-
-@pytest.fixture(scope="module")
-def scripted() -> Iterator[AzureOpenAIStandIn]:
-    with AzureOpenAIStandIn() as upstream:
-        upstream.otherwise = ANSWER
-        yield upstream
 
 
 @pytest.fixture(scope="module")
@@ -97,18 +92,39 @@ async def test_a_conversation_that_grew_too_long_is_answered_with_less_of_it(
     upstream.script("Light and warmth. " * 900)
     await ended(user, chat_id)
     upstream.window = 1_500
-    try:
-        last, text = await ended(user, chat_id)
-        assert (last.name, text) == ("turn_completed", ANSWER)
-        upstream.window = 10
-        last, text = await ended(user, chat_id)
-        body = {"chat_id": chat_id, "message": QUESTION, "stream": False}
-        whole = await user.call("POST", "/chat/message", json=body)
-    finally:
-        upstream.window = None
+    last, text = await ended(user, chat_id)
+    assert (last.name, text) == ("turn_completed", ANSWER)
+    upstream.window = 10
+    last, text = await ended(user, chat_id)
+    body = {"chat_id": chat_id, "message": QUESTION, "stream": False}
+    whole = await user.call("POST", "/chat/message", json=body)
     error = last.data["error"]
     assert (error["code"], error["retryable"], text) == (UNAVAILABLE, False, "")
     assert (whole.status_code, "retry-after" in whole.headers) == (503, False)
+
+
+@pytest.mark.parametrize("headers", [{"retry-after": "90"}, {"retry-after-ms": "89500"}], ids=["s", "ms"])
+async def test_how_long_to_wait_is_told_in_every_form_and_kept(
+    user: User, chat_id: int, upstream: AzureOpenAIStandIn, headers: dict[str, str]
+) -> None:
+    upstream.script(Refuse(429, headers=headers), Refuse(429, headers=headers), Refuse(500))
+    last, _ = await ended(user, chat_id)
+    assert last.data["error"]["retry_after"] == 90
+    kept = await user.ok("POST", f"/chat/turns/{last.data['turn_id']}/stop")  # an ended turn stays as it is
+    assert kept["error"] == last.data["error"]
+    query = """query($id: ID!) { node(id: $id) { ... on Message { turn { error { code retryAfter } } } } }"""
+    asked = {"query": query, "variables": {"id": global_id("Message", last.data["message"]["id"])}}
+    told = await user.ok("POST", str(user.http.base_url).replace("/api/v1/", "/graphql"), json=asked)
+    assert told["data"]["node"]["turn"]["error"] == {"code": UNAVAILABLE, "retryAfter": 90}
+    body = {"chat_id": chat_id, "message": QUESTION, "stream": False}
+    whole = await user.call("POST", "/chat/message", json=body)
+    assert (whole.status_code, whole.headers["retry-after"]) == (503, "90")
+    assert whole.json()["error"]["details"]["retry_after"] == 90
+    silent = await user.call("POST", "/chat/message", json=body)
+    assert (silent.headers["retry-after"], "retry_after" in silent.json()["error"]["details"]) == (
+        str(RETRY_AFTER),
+        False,
+    )
 
 
 @pytest.mark.parametrize(("status", "variable"), [(401, "AZURE_OPENAI_API_KEY"), (404, "AZURE_OPENAI_DEPLOYMENT")])

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from domain.agents.patience import LATE, SILENT
 from settings import Settings
 from tests.live_server import live_server
-from tests.rest.conftest import ANSWER, QUESTION, User
+from tests.rest.conftest import QUESTION, User
 from tests.rest.event_frames import Frame, arriving, read_frames, text_of
 from tests.standins.azure_openai import AzureOpenAIStandIn
 from tests.standins.faults import Hang
@@ -19,13 +19,6 @@ from tests.standins.loopback import Exchange
 FIRST_TOKEN, SILENCE = 1.0, 0.5
 SOON = 1.0
 """Seconds in which a stopped turn must have closed its model call, on a busy machine: 0.1 otherwise."""
-
-
-@pytest.fixture(scope="module")
-def scripted() -> Iterator[AzureOpenAIStandIn]:
-    with AzureOpenAIStandIn() as upstream:
-        upstream.otherwise = ANSWER
-        yield upstream
 
 
 @pytest.fixture(scope="module", params=["2024-10-21", "v1", "openai"])

@@ -41,5 +41,6 @@ async def test_a_question_that_cannot_be_searched_for_fails_and_no_model_is_aske
     assert (last.name, last.data["status"], last.data["message"]["text"]) == ("turn_ended", "FAILED", "")
     error = last.data["error"]
     assert (error["code"], error["retryable"]) == ("SEARCH_UNAVAILABLE", True)
+    assert error["retry_after"] == (30 if fault == "busy" else None)
     assert search.key not in str(last.data)
     assert len(upstream.requests) == asked

@@ -131,7 +131,7 @@ async def run(batches: Batches, client: Client, heartbeat: float = 15) -> None:
             {
                 "status": "FAILED",
                 "message": ANSWER_DATA,
-                "error": {"code": "MODEL_UNAVAILABLE", "message": "Away.", "retryable": True},
+                "error": {"code": "MODEL_UNAVAILABLE", "message": "Away.", "retryable": True, "retry_after": None},
             },
         ),
         (

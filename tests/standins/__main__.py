@@ -38,11 +38,13 @@ def main(arguments: list[str]) -> int:
         tempfile.TemporaryDirectory(prefix="answerdesk-azure-") as folder,
     ):
         model.otherwise = speak
+        model.other_deployments = set(filter(None, [os.environ.get("AZURE_OPENAI_SMALL_DEPLOYMENT")]))
         known_by = entra.environment() if options.entra else {}
         environment = {**os.environ, "DATA_DIR": folder, **known_by, **model.environment(), **search.environment()}
         command = [sys.executable, "-c", "import cli; cli.main()"]
-        if options.command[:1] in (["ask"], ["doctor"]):  # which expect that something was indexed
-            subprocess.run([*command, "ingest"], env=environment, check=True)
+        # What `serve` does for itself.
+        for step in {"ask": ["ingest"], "doctor": ["migrate", "ingest"]}.get("".join(options.command[:1]), []):
+            subprocess.run([*command, step], env=environment, check=True)
         if options.fault:
             model.fault = search.fault = FAULTS[options.fault]
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the server to hear, which drains

@@ -19,20 +19,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.standins.api_versions import refusal
 from tests.standins.embedder import LetterEmbedder
 from tests.standins.entra import OPENAI, EntraStandIn
 from tests.standins.faults import CutShort, ErrorInStream, FilterAnswer, FilterPrompt, Hang, Malformed, Refuse, Reset
 from tests.standins.loopback import Exchange, LoopbackServer, Reply
 
 Messages = list[dict[str, Any]]
-Answer = str | Callable[[Messages], str]
 
 
 @dataclass(frozen=True)
-class Calls:
-    """A call of the tool that the request brings, with these arguments: as JSON, or just as they are."""
+class Replies:
+    """These data, as JSON or just as they are, in the form that was asked for: a call of the tool that the request brings,
+    else text."""
 
-    arguments: Mapping[str, Any] | str
+    data: Mapping[str, Any] | str
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ class Declines:
     refusal: str = "I can't help with that."
 
 
+Answer = str | Callable[[Messages], str | Replies]
 Fault = Refuse | FilterPrompt | FilterAnswer | Hang | Reset | CutShort | Malformed | ErrorInStream
-Step = Answer | Fault | Calls | Declines
+Step = Answer | Fault | Replies | Declines
 
 _UNFILTERED = {"hate": {"filtered": False, "severity": "safe"}, "violence": {"filtered": False, "severity": "safe"}}
 _FILTERED = {"hate": {"filtered": True, "severity": "high"}}
@@ -114,11 +116,12 @@ class AzureOpenAIStandIn(LoopbackServer):
                 await self.hang(reply)
             case Reset(after=None):
                 return reply.reset()
-        said = step if isinstance(step, str) else step if callable(step) else self.otherwise
-        text = said if isinstance(said, str) else said(exchange.body["messages"])
-        completion = _Completion(exchange, text)
-        if isinstance(step, Calls | Declines):
-            return await reply.json(200, completion.whole_message(*_message(step, exchange.body)))
+        said = step if isinstance(step, str) or callable(step) else self.otherwise
+        given = said(exchange.body["messages"]) if callable(said) else said
+        whole = step if isinstance(step, Replies | Declines) else given if isinstance(given, Replies) else None
+        completion = _Completion(exchange, given if isinstance(given, str) else "")
+        if whole is not None:
+            return await reply.json(200, completion.whole_message(*_message(whole, exchange.body)))
         if exchange.body.get("stream"):
             return await self._stream(completion, step, reply)
         return await self._whole(completion, step, reply)
@@ -138,9 +141,7 @@ class AzureOpenAIStandIn(LoopbackServer):
         known = {self.embedding_deployment} if embeds else {self.deployment, *self.other_deployments}
         if (dated[1] if dated else body.get("model")) not in known:
             return 404, "DeploymentNotFound", "The API deployment for this resource does not exist."
-        if dated and version and version < "2024-09" and "stream_options" in body:
-            return 400, "invalid_request_error", "Unrecognized request argument supplied: stream_options"
-        return None
+        return refusal(body, version if dated else None)
 
     def _stranger(self, exchange: Exchange, undated: bool) -> tuple[int, str, str] | None:
         if self.entra is None:
@@ -300,13 +301,15 @@ class _Completion:
         return choice
 
 
-def _message(step: Calls | Declines, asked: dict[str, Any]) -> tuple[dict[str, Any], str]:
+def _message(step: Replies | Declines, asked: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """The message and why it ended. A tool that the request insists on ends it as if nothing had been called."""
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
     if isinstance(step, Declines):
         return message | {"refusal": step.refusal}, "stop"
-    arguments = step.arguments if isinstance(step.arguments, str) else json.dumps(step.arguments)
-    called = {"name": asked["tools"][0]["function"]["name"], "arguments": arguments}
+    written = step.data if isinstance(step.data, str) else json.dumps(step.data)
+    if "tools" not in asked:
+        return message | {"content": written}, "stop"
+    called = {"name": asked["tools"][0]["function"]["name"], "arguments": written}
     call = {"id": f"call_{secrets.token_hex(8)}", "type": "function", "function": called}
     return message | {"tool_calls": [call]}, "stop" if isinstance(asked.get("tool_choice"), dict) else "tool_calls"
 

@@ -247,8 +247,10 @@ def _by_words(index: Index, request: dict[str, Any], text: str, rows: list[Row])
     searchable = [name for name, field in index.fields.items() if field.get("searchable") and field["type"] != VECTOR]
     fields = _names(request.get("searchFields")) or searchable
     index.demand(fields, "searchable")
-    semantic = request.get("queryType") == "semantic"
-    return rank(SimpleQuery(analyze(text)) if semantic else parse_simple(text), rows, fields)
+    query = SimpleQuery(analyze(text)) if request.get("queryType") == "semantic" else parse_simple(text)
+    # The service counts words over the whole index, and only then leaves out what the filter does.
+    left = {row[index.key] for row in rows}
+    return [pair for pair in rank(query, list(index.rows.values()), fields) if pair[1][index.key] in left]
 
 
 def _write(index: Index, exchange: Exchange) -> tuple[int, Any]:

@@ -18,7 +18,9 @@ FUSION = 60
 
 _WORD = re.compile(r"\w+")
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {"eq": eq, "ne": ne, "gt": gt, "ge": ge, "lt": lt, "le": le}
-_CLAUSE = re.compile(r"(\w+) (eq|ne|gt|ge|lt|le) (?:'((?:[^']|'')*)'|(-?\d+)|(null))")
+_STRING = r"'((?:[^']|'')*)'"
+_CLAUSE = re.compile(rf"(\w+) (eq|ne|gt|ge|lt|le) (?:{_STRING}|(-?\d+)|(null))")
+_ANY_IN = re.compile(rf"(\w+)/any\((\w+): search\.in\((\w+), {_STRING}(?:, {_STRING})?\)\)")
 
 
 def analyze(text: str) -> list[str]:
@@ -112,8 +114,11 @@ def _holds(words: list[str], phrase: list[str]) -> bool:
 
 
 def parse_filter(text: str) -> list[tuple[str, Callable[[Row], bool]]]:
-    """Comparisons joined by `and`, each with the field that it reads. Raises ValueError for anything else."""
+    """Comparisons joined by `and`, or whether a collection has any of some strings, each with the field that it reads.
+    Raises ValueError for anything else."""
     clauses: list[tuple[str, Callable[[Row], bool]]] = []
+    if among := _ANY_IN.fullmatch(text):
+        return [(among[1], _any_in(among))]
     for clause in text.split(" and "):
         match = _CLAUSE.fullmatch(clause)
         if match is None:
@@ -122,6 +127,17 @@ def parse_filter(text: str) -> list[tuple[str, Callable[[Row], bool]]]:
         value = string.replace("''", "'") if string is not None else int(number) if number is not None else None
         clauses.append((name, _clause(name, _COMPARISONS[operator], value)))
     return clauses
+
+
+def _any_in(match: re.Match[str]) -> Callable[[Row], bool]:
+    """`collection/any(x: search.in(x, 'one,other', ','))`: each character of the last is a delimiter, blanks and commas
+    unless told. A collection that is null has none."""
+    collection, variable, asked, listed, delimiters = match.groups()
+    if variable != asked:
+        raise ValueError(f"Could not find a property named '{asked}'.")
+    parts = "".join("\n" if c in (delimiters or " ,") else c for c in listed.replace("''", "'")).split("\n")
+    wanted = set(filter(None, parts))
+    return lambda row: bool(wanted & set(row.get(collection) or ()))
 
 
 def _clause(name: str, holds: Callable[[Any, Any], bool], value: Any) -> Callable[[Row], bool]:

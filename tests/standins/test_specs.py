@@ -6,15 +6,20 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
+from domain.agents.catalog import Agent
+from domain.agents.decisions import DecisionTask
+from domain.agents.reply_forms import ReplyForm
+from domain.agents.state import Conversation, Line
 from domain.chunking import MARKDOWN
-from domain.knowledge import Document
+from domain.knowledge import Document, Reader
+from domain.model import Role
 from providers.azure_openai import azure_openai_embeddings, azure_openai_model
 from providers.azure_ranking import Ranking
 from providers.azure_search import AzureSearch
 from providers.model_errors import model_error
 from providers.openai import close_model
-from settings import Settings
-from tests.standins.azure_openai import AzureOpenAIStandIn
+from settings import HOUSE, Settings
+from tests.standins.azure_openai import AzureOpenAIStandIn, Replies
 from tests.standins.azure_search import AzureSearchStandIn
 from tests.standins.embedder import Letters
 from tests.standins.faults import ErrorInStream, FilterAnswer, FilterPrompt, Refuse
@@ -72,6 +77,31 @@ async def test_chat_completions_fit_the_description(version: str, document: str)
             assert [faults(document, "errorResponse", exchange.sent[0]) for exchange in refused[:2]] == [[], []]
 
 
+@pytest.mark.parametrize("form", ReplyForm)
+@pytest.mark.parametrize(("version", "document"), [("2025-03-01-preview", DATED), ("v1", V1)])
+async def test_decisions_fit_the_description_in_every_form(version: str, document: str, form: ReplyForm) -> None:
+    said = Conversation((Line(Role.USER, "How much is nano?"), Line(Role.ASSISTANT, "Nine dollars.")))
+    task = DecisionTask("And micro?", said, [Agent("pricing", "Pricing", "Plans.", HOUSE)], routes=True, strict=True)
+    routes = [{"agent": "pricing", "confidence": 1, "reason": "It is a plan.", "questions": []}]
+    with AzureOpenAIStandIn() as upstream:
+        settings = Settings(_env_file=None, **{k.lower(): v for k, v in upstream.environment(version).items()})  # type: ignore[arg-type]
+        model = azure_openai_model(settings)
+        upstream.script(Replies({"question": "How much is micro?", "routes": routes}))
+        try:
+            reply = await model.bind(**task.schema.asked_in(form)).ainvoke(task.messages(form))
+        finally:
+            await close_model(model)
+        asked, _, whole = NAMES[document]
+        [exchange] = upstream.requests
+    assert task.read(task.schema.read(reply, form)).standalone_question == "How much is micro?"
+    assert faults(document, asked, exchange.body) == []
+    assert faults(document, whole, exchange.sent[0]) == []
+    if "response_format" in exchange.body:  # which the undated description tells apart by its kind only
+        described = {DATED: "ResponseFormatJsonSchema", V1: "OpenAI.ResponseFormatJsonSchema"}[document]
+        assert faults(document, described, exchange.body["response_format"]) == []
+        assert faults(document, described, {"type": "json_schema", "json_schema": {"strict": True}}) != []
+
+
 @pytest.mark.parametrize("version", ["v1"])
 async def test_embeddings_fit_the_description(version: str) -> None:
     with AzureOpenAIStandIn() as upstream:
@@ -104,7 +134,7 @@ async def test_indexing_and_searching_fit_the_description(ranking: Ranking) -> N
         try:
             await search.index("pricing", documents)
             await search.index("pricing", documents[1:])
-            await search.search("pricing", "What does it cost?", 2)
+            await search.search("pricing", "What does it cost?", 2, Reader("ann"))
         finally:
             await search.close()
         for exchange in upstream.requests:

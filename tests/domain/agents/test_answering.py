@@ -19,6 +19,7 @@ from domain.agents.prompts import PromptTooLong
 from domain.agents.state import Draft, TurnContext
 from domain.agents.workflow import build_workflow
 from domain.errors import DeskError, ErrorCode, ModelUnavailable
+from domain.knowledge import ANYBODY
 from domain.model import Message, Role, Route, Source
 from domain.ports import History
 from providers.azure_openai import azure_openai_model
@@ -28,7 +29,7 @@ from providers.model_errors import model_error
 from providers.openai import close_model, connection, openai_model
 from providers.whole_answers import WholeAzureChatOpenAI, WholeChatOpenAI
 from settings import Settings
-from tests.domain.agents.conftest import Desk
+from tests.domain.agents.small_desks import Desk
 from tests.standins.azure_openai import AzureOpenAIStandIn
 from tests.standins.faults import CutShort, ErrorInStream, Hang, Refuse
 
@@ -106,7 +107,7 @@ def turn(
     workflow = build_workflow(Said(*before), desk.search, catalog, model, "m", model_error, patience)
     now = datetime.now(UTC)
     question, answer = (Message(n, 1, 1, role, asked, now) for n, role in ((1, Role.USER), (2, Role.ASSISTANT)))
-    return lambda: workflow(TurnContext(question, answer, catalog.all, (), written))
+    return lambda: workflow(TurnContext(question, answer, catalog.all, (), written, ANYBODY))
 
 
 async def failure(run: Callable[[], Awaitable[Draft]]) -> DeskError:
@@ -293,3 +294,13 @@ async def closed(upstream: AzureOpenAIStandIn) -> None:
     [request] = upstream.requests
     assert await asyncio.to_thread(request.ended.wait, 5)
     assert request.aborted
+
+
+async def test_what_nobody_counts_has_no_cost(small_desk: Desk, upstream: AzureOpenAIStandIn) -> None:
+    """Azure OpenAI did not, of what it streams, before 2024-09."""
+    for version, counted in (("2023-05-15", False), ("2024-10-21", True)):
+        values = {name.lower(): value for name, value in upstream.environment(version).items()}
+        model = azure_openai_model(Settings(_env_file=None, **values))  # type: ignore[arg-type]
+        draft = await turn(small_desk, model, ORDINARY, Written())()
+        await close_model(model)
+        assert (draft.text, draft.usage is not None) == (ANSWER, counted)

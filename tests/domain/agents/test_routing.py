@@ -10,7 +10,7 @@ from domain.agents.catalog import Agent
 from domain.agents.needs import parts
 from domain.agents.routing import Router
 from domain.agents.state import Conversation, Routing
-from domain.knowledge import Passage
+from domain.knowledge import ANYBODY, Passage, Reader
 
 
 def asked(routing: Routing) -> list[str]:
@@ -62,7 +62,7 @@ async def test_nobody_is_asked_for_what_nobody_holds(small_desk: Any, question: 
 
 async def test_nobody_is_asked_when_there_is_nobody(small_desk: Any) -> None:
     router = Router(small_desk.search)
-    assert await router.route("Anything?", "Anything?", Conversation(), ()) == Routing((), ())
+    assert await router.route("Anything?", "Anything?", Conversation(), (), ANYBODY) == Routing((), ())
 
 
 async def test_a_follow_up_stays_and_a_new_topic_leaves(small_desk: Any) -> None:
@@ -81,8 +81,8 @@ async def test_agents_without_documents_are_known_by_their_examples(small_desk: 
         await search.index(agent.name, [])
     router = Router(search)
     for question, name in (("my account is frozen", "banking"), ("please set an alarm for seven", "alarms")):
-        assert asked(await router.route(question, question, Conversation(), agents)) == [name]
-    nobody = await router.route("do geese sleep", "do geese sleep", Conversation(), agents)
+        assert asked(await router.route(question, question, Conversation(), agents, ANYBODY)) == [name]
+    nobody = await router.route("do geese sleep", "do geese sleep", Conversation(), agents, ANYBODY)
     assert nobody == Routing((), ())
 
 
@@ -97,11 +97,11 @@ class WithoutStatistics:
     async def index(self, agent: str, documents: Any, progress: Any = None) -> Any:
         return await self._inner.index(agent, documents, progress)
 
-    async def search(self, agent: str, question: str, limit: int) -> list[Passage]:
-        found: list[Passage] = await self._inner.search(agent, question, limit)
+    async def search(self, agent: str, question: str, limit: int, reader: Reader) -> list[Passage]:
+        found: list[Passage] = await self._inner.search(agent, question, limit, reader)
         return [Passage(passage.chunk, 40 * passage.score) for passage in found]
 
-    async def term_statistics(self, agent: str, terms: Sequence[str]) -> None:
+    async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> None:
         return None
 
     async def check(self) -> None:
@@ -111,9 +111,9 @@ class WithoutStatistics:
 async def test_neither_statistics_nor_the_scale_of_scores_is_needed(small_desk: Any) -> None:
     router = Router(WithoutStatistics(small_desk.search))
     question = "How many books can I borrow with a library card?"
-    assert asked(await router.route(question, question, Conversation(), small_desk.agents)) == ["library"]
+    assert asked(await router.route(question, question, Conversation(), small_desk.agents, ANYBODY)) == ["library"]
     question = "What is the capital of Peru?"
-    assert await router.route(question, question, Conversation(), small_desk.agents) == Routing((), ())
+    assert await router.route(question, question, Conversation(), small_desk.agents, ANYBODY) == Routing((), ())
 
 
 @pytest.mark.parametrize(

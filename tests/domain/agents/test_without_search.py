@@ -13,14 +13,14 @@ from domain.agents.catalog import AgentCatalog, CatalogError
 from domain.agents.state import Draft, TurnContext
 from domain.agents.workflow import build_workflow
 from domain.errors import SearchUnavailable
-from domain.knowledge import Document, IndexReport, Passage, TermStatistics
+from domain.knowledge import ANYBODY, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.model import Message, Role
 from domain.ports import Retriever
 from providers.extractive import ExtractiveChatModel
 from providers.model_errors import model_error
 from providers.openai import close_model, openai_model
 from settings import Settings
-from tests.domain.agents.conftest import Desk
+from tests.domain.agents.small_desks import Desk
 from tests.domain.agents.test_answering import Said, Written
 from tests.standins.azure_openai import AzureOpenAIStandIn
 
@@ -44,12 +44,12 @@ class Failing(Retriever):
     ) -> IndexReport:
         raise SearchUnavailable
 
-    async def search(self, agent: str, question: str, limit: int) -> list[Passage]:
+    async def search(self, agent: str, question: str, limit: int, reader: Reader) -> list[Passage]:
         if agent in self._agents:
             raise SearchUnavailable
-        return await self._search.search(agent, question, limit)
+        return await self._search.search(agent, question, limit, reader)
 
-    async def term_statistics(self, agent: str, terms: Sequence[str]) -> TermStatistics | None:
+    async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics | None:
         return None
 
     async def check(self) -> None:
@@ -87,7 +87,7 @@ def turn(
     workflow = build_workflow(Said(*before), search, catalog, model, "m", model_error)
     now = datetime.now(UTC)
     question, answer = (Message(n, 1, 1, role, asked, now) for n, role in ((1, Role.USER), (2, Role.ASSISTANT)))
-    return workflow(TurnContext(question, answer, catalog.all, tuple(chosen), written))
+    return workflow(TurnContext(question, answer, catalog.all, tuple(chosen), written, ANYBODY))
 
 
 def preface(desk: Desk, name: str) -> str:

@@ -1,6 +1,6 @@
 """The circuit breaker: when it opens, whom it lets through, and what closes it."""
 
-from providers.breaker import Breaker, Call
+from domain.breaker import Breaker, Call
 
 LONG = 3600.0
 
