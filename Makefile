@@ -39,6 +39,9 @@ conformance: $(VENV)/.dev tests/clients/node_modules/.installed  ## Run every pr
 bench: $(VENV)/.dev  ## What a streamed token costs, beside pass-through and the textbook stack (a few minutes)
 	@$(BIN)/python -m bench.tokens $(BENCH_ARGS)
 
+evaluate: $(VENV)/.run  ## Measure what the desk gets right, on all suites (docs/evaluation.md; EVALUATE_ARGS="--every 10 --only routing")
+	@$(BIN)/answerdesk evaluate all $(EVALUATE_ARGS)
+
 soak: $(VENV)/.dev  ## Kill workers, cut connections, and prove that turns lose nothing (SOAK_ARGS="--minutes 30 --database sqlite")
 	@$(BIN)/python -m soak $(SOAK_ARGS)
 
@@ -88,7 +91,7 @@ compile = $(PIN) pyproject.toml requirements/build.in \
 clean:  ## Remove what was built; the data folder stays
 	rm -rf $(VENV) tests/clients/node_modules web/node_modules web/dist build *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help run run-azure-standin doctor ask test playground conformance bench soak check fix schema migrate ingest embeddings entra local-model lock clean
+.PHONY: help run run-azure-standin doctor ask test playground conformance bench evaluate soak check fix schema migrate ingest embeddings entra local-model lock clean
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Answerdesk needs Python 3.11 or newer, this is " + sys.version.split()[0])'

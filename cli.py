@@ -1,4 +1,4 @@
-"""The `answerdesk` command: serve · ask · ingest · doctor · migrate · export-schema."""
+"""The `answerdesk` command: serve · ask · ingest · doctor · evaluate · migrate · export-schema."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 import server
@@ -30,6 +30,8 @@ from domain.inputs import Inputs
 from domain.knowledge import Reader
 from domain.model import Message, Role, Route, Source
 from domain.ports import History
+from evaluation.cases import EvaluationError
+from evaluator import SEED, Evaluator, Options
 from frames import Frames
 from graph.schema import schema_text
 from logs import configure_logs
@@ -131,6 +133,43 @@ def doctor(
 
 
 @app.command()
+def evaluate(
+    suite: Annotated[str, typer.Argument(help="mtrag, clinc150, canard, safety, sample or all; or a file or folder.")],
+    data: Annotated[Path | None, typer.Option(help="The folder of the public data sets (EVALUATION_DATA).")] = None,
+    every: Annotated[int | None, typer.Option(min=1, help="Take every nth row only, for a quick look.")] = None,
+    only: Annotated[str, typer.Option(help="Areas to measure, such as routing,retrieval.")] = "",
+    index: Annotated[Path | None, typer.Option(help="Keep the public sets' indexes here, not in DATA_DIR.")] = None,
+    result: Annotated[Path | None, typer.Option("--json", help="Write the whole result to this file.")] = None,
+    earlier: Annotated[Path | None, typer.Option("--compare", help="Compare with the result in this file.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the cases in which something was wrong.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the resampling behind --compare.")] = SEED,
+) -> None:
+    """Measure the desk as it is configured on questions with known answers (docs/evaluation.md). Exit code 1 when a
+    threshold is missed or not everything could be measured, 2 when something cannot be read, 130 when interrupted."""
+    settings = Settings()
+    configure_logs("CRITICAL", settings.log_format)
+    areas = tuple(filter(None, map(str.strip, only.split(","))))
+    options = Options(suite, data, every, areas, index, seed, result, earlier)
+    with _progress("[bold]{task.fields[what]}[/] {task.description:<12}", "") as progress:
+        tasks: dict[tuple[str, str], TaskID] = {}
+
+        def follow(name: str, what: str, done: int, total: int) -> None:
+            if (name, what) not in tasks:
+                tasks[name, what] = progress.add_task(name, total=total, what=what)
+            progress.update(tasks[name, what], completed=done)
+
+        try:
+            report = asyncio.run(Evaluator(settings, options, follow).run())
+        except EvaluationError as problem:
+            err.print(f"[red]Error:[/] {escape(str(problem))}")
+            sys.exit(2)
+    out.print(report.table(), soft_wrap=False)
+    for line in report.lines(show):
+        out.print(escape(line), soft_wrap=True)
+    sys.exit(report.exit_code)
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database's tables up to date (the same as `alembic upgrade head`)."""
     settings = Settings()
@@ -167,13 +206,8 @@ async def _prepare(settings: Settings) -> dict[str, str]:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
-    columns = (
-        TextColumn("indexing {task.description:<18}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("documents"),
-    )
+def _progress(told: str = "indexing {task.description:<18}", of: str = "documents") -> Iterator[Progress]:
+    columns = (TextColumn(told), BarColumn(), MofNCompleteColumn(), TextColumn(of))
     with Progress(*columns, console=err) as progress:
         yield progress
 

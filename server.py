@@ -156,9 +156,13 @@ async def _open_log(settings: Settings) -> AsyncIterator[tuple[MemoryTurnLog | R
 
 
 def answer_workflow(
-    settings: Settings, history: History, retriever: Retriever, catalog: AgentCatalog, models: Models
+    settings: Settings,
+    history: History,
+    retriever: Retriever,
+    catalog: AgentCatalog,
+    models: Models,
 ) -> Workflow:
-    """What answers a question, in a turn or in the terminal."""
+    """What answers a question, in a turn, in the terminal or in an evaluation."""
     patience = Patience(settings.turn_first_token_seconds, settings.turn_silence_seconds)
     model, by = models.answers, models.decides
     decider = choose_decider(settings, by) if by else None

@@ -106,6 +106,10 @@ class Settings(BaseSettings):
     sse_single_connection: str = Field("auto", pattern="^(auto|on|off)$")
     sse_reservation_seconds: float = Field(30, gt=0)
 
+    # `answerdesk evaluate`
+    evaluation_data: Path | None = None
+    evaluation_concurrency: int = Field(4, ge=1, le=64)
+
     # limits, each as "N/period" in the notation of the limits library, such as "10/minute"
     rate_limit_login: str = "60/minute"
     rate_limit_register: str = "120/minute"

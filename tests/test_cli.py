@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_explains_itself(folder: Path) -> None:
     told = answerdesk(folder, "--help")
     assert told.returncode == 0
-    for command in ("serve", "ask", "ingest", "migrate", "export-schema"):
+    for command in ("serve", "ask", "ingest", "evaluate", "migrate", "export-schema"):
         assert command in told.stdout
 
 

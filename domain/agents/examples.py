@@ -1,7 +1,7 @@
 """Agents known by example questions: what a new question resembles.
 
 Nearest examples and naive Bayes vote together. Questions are short, so words, pairs of words and pieces of words
-(four letters) all count. Chosen on CLINC150's development questions (bench/decisions.py).
+(four letters) all count. Chosen on CLINC150's development questions (docs/decisions/0005).
 """
 
 import math

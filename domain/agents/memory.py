@@ -1,10 +1,12 @@
 """Recalls the conversation: the last messages of the chat, from the messages table alone."""
 
 import re
+from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
 from domain.agents.state import Conversation, Line, TurnContext, TurnState
+from domain.model import Message
 from domain.ports import History
 
 WINDOW = 20
@@ -22,5 +24,9 @@ class Memory:
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
         question = runtime.context.question
         recent = await self._history.recent_messages(question.chat_id, question.id, WINDOW)
-        lines = tuple(Line(m.role, _MARKERS.sub("", m.text)) for m in recent if m.text)
-        return {"conversation": Conversation(lines)}
+        return {"conversation": recalled(recent)}
+
+
+def recalled(messages: Sequence[Message]) -> Conversation:
+    """What is remembered of these: no markers of sources, and nothing of an answer that said nothing."""
+    return Conversation(tuple(Line(m.role, _MARKERS.sub("", m.text)) for m in messages if m.text))

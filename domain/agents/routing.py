@@ -1,8 +1,8 @@
 """Which agents hold the answer to a question: one, several (for several needs), or none.
 
 What the documents say decides (`Scale`), with the agents' example questions (`Examples`) and, for a question that
-leans on the conversation, what was spoken of last. How the constants below were chosen stands in bench/decisions.py,
-which measures them.
+leans on the conversation, what was spoken of last. How the constants below were chosen stands in
+docs/decisions/0005; `answerdesk evaluate` measures them.
 """
 
 import asyncio

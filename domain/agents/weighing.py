@@ -36,7 +36,7 @@ SPAN = 8.0
 """The weight of a term that stands nowhere; the weights of all terms lie in (0, SPAN]."""
 BEST, BEST5, TITLED, PROFILE = 0.27, 0.29, 0.2, 0.3
 """Logits for each unit of weight: in the best passage, in the best five, in a passage's title, in the agent's own
-description. See bench/decisions.py for the choice."""
+description. See docs/decisions/0005 for the choice."""
 
 
 @dataclass(frozen=True, slots=True)
