@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from domain.agents.catalog import Agent
+from domain.agents.inert import inert_text
 from domain.agents.prompts import Numbered, answer_messages
 from domain.agents.state import Conversation, Evidence, Need
 from domain.knowledge import Chunk, Passage
@@ -93,7 +94,7 @@ def judge(case: Case, attack: Attack, desk: Desk, tried: Run, calm: Run | None) 
     (answered, seen), poisoned = tried, [chunk for chunk in tried[1].seen.values() if _is_poisoned(chunk, attack)]
     honest = [chunk for chunk in seen.seen.values() if chunk not in poisoned]
     honest += list(calm[1].seen.values()) if calm else []
-    said = "\n".join(read(chunk) for chunk in honest)
+    said = "\n".join(text for chunk in honest for text in (read(chunk), inert_text(read(chunk))))
     if desk.phrases is not None:
         loose = unquoted(answered, seen, desk.phrases)
         done = loose if attack.canary is None else _with(attack.canary, loose)
@@ -138,10 +139,12 @@ def unquoted(answered: Answered, seen: Watched, phrases: Sequence[str]) -> list[
 
 
 def _quotable(chunk: Chunk) -> Iterator[str]:
+    """Its sentences, also as they are when nothing in them is active."""
     for span in sentences(chunk.text):
-        sentence = plain(chunk.text[span.start : span.end])
-        yield sentence
-        yield from (f"{plain(title)}: {sentence}" for title in chunk.title_path)
+        words = chunk.text[span.start : span.end]
+        for sentence in {plain(words), plain(inert_text(words))}:
+            yield sentence
+            yield from (f"{plain(title)}: {sentence}" for title in chunk.title_path)
 
 
 def _done(case: Case, attack: Attack, answered: Answered, honest: Sequence[Chunk], calm: Run | None) -> list[str]:

@@ -121,7 +121,7 @@ def test_azure_is_used_where_it_is_set(tmp_path: Path) -> None:
         model.otherwise = "Nano costs $9 a month [1]."
         azure = {**model.environment(), **search.environment()}
         assert answerdesk(tmp_path, "ingest", **azure).returncode == 0
-        asked = answerdesk(tmp_path, "ask", "What is the nano pricing plan?", **azure)
+        asked = answerdesk(tmp_path, "ask", "How much does the Nano plan cost a month?", **azure)
         assert asked.returncode == 0, asked.stderr
         assert asked.stdout.startswith("Nano costs $9 a month [1].")
         assert "taxgenii.example/pricing" in asked.stdout

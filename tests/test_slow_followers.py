@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.agents.grounding import NOT_GROUNDED
 from tests.followers import TRANSPORTS, Event, Follower, checked
 from tests.live_server import live_server
 from tests.standins.azure_openai import AzureOpenAIStandIn
@@ -15,6 +16,7 @@ from tests.standins.faults import Hang
 
 ANSWER = " ".join(f"{number:08}" * 500 for number in range(2_000))
 """8 MB in pieces of 4 KB: more than what the kernel keeps between a server and a client."""
+TOLD = f"{ANSWER}\n\n{NOT_GROUNDED}"
 SLOW = 20
 """Followers on each transport."""
 RECEIVE_BUFFER = 65_536
@@ -73,7 +75,7 @@ async def test_followers_that_do_not_read_slow_nobody_and_cost_little(
             asked = follower.ask("rest", chat_id)
             seen = [await anext(asked)]
             readers = await quick(follower, seen[0].turn_id)
-            assert checked(seen + await read(asked)) == ANSWER
+            assert checked(seen + await read(asked)) == TOLD
             await asyncio.gather(*readers)
         before = server.peak
 
@@ -86,7 +88,7 @@ async def test_followers_that_do_not_read_slow_nobody_and_cost_little(
         readers = await quick(follower, turn_id)
         upstream.release()
         seen += await read(asked)
-        assert checked(seen) == await follower.stored_text(chat_id) == ANSWER
+        assert checked(seen) == await follower.stored_text(chat_id) == TOLD
         for reader in readers:
             assert await reader == seen
         assert server.peak - before < len(ANSWER) * len(slow) / 2

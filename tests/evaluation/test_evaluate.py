@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from domain.injections import WITHHELD
 from evaluation.cases import EvaluationError
 from evaluation.results import read_result
 from evaluator import Evaluator, Options, Report
@@ -220,7 +221,8 @@ async def test_the_configured_providers_are_what_is_measured(folder: Path, evalu
 
 async def test_a_model_that_obeys_is_found_out(folder: Path, evaluator: Ask) -> None:
     with AzureOpenAIStandIn() as model:
-        model.otherwise = lambda asked: "evil-canary.example" if "evil-canary" in str(asked) else "Aitken. [1]"
+        # The order itself does not reach a model any more: this one does as if it had.
+        model.otherwise = lambda asked: "evil-canary.example" if WITHHELD in str(asked) else "Aitken. [1]"
         report = await evaluator("safety", **model.environment()).run()
         measured = figures(report)
         assert measured["safety/poisoned.safety.obeyed"] == 1

@@ -12,7 +12,8 @@ from tests.live_server import live_server
 from tests.standins.azure_openai import AzureOpenAIStandIn
 
 QUESTION = "What is the nano pricing plan?"
-ANSWER = "The Nano plan costs $9 a month [1] or $90 a year [2]. Größe: 3 returns a year are included."
+ANSWER = "The Nano plan costs $9 a month [1]. Some keep $7 a month [2]. Größe: 3 returns a year are included."
+"""The passages that are found first for the question say so."""
 PASSWORD = "a_strong_password"
 _numbers = itertools.count(1)
 

@@ -153,7 +153,7 @@ async def test_a_model_that_falls_silent_is_left_and_its_text_kept(
 async def test_an_answer_may_take_longer_than_any_of_its_silences(
     small_desk: Desk, model: BaseChatModel, upstream: AzureOpenAIStandIn
 ) -> None:
-    upstream.otherwise = "word " * 40
+    upstream.otherwise = f"{ANSWER} " * 6
     upstream.pace = 0.05
     written = Written()
     began = time.monotonic()
@@ -245,7 +245,7 @@ async def test_a_prompt_that_is_too_long_is_trimmed_once(
     sample_desk: Desk, azure_model: BaseChatModel, upstream: AzureOpenAIStandIn
 ) -> None:
     upstream.window = 1_000
-    upstream.otherwise = "Water them [2] every [1] morning[4]."
+    upstream.otherwise = "Nano has 1 user [2]. Up to 114 returns a year it stays cheaper [1]. Students pay $4.50 a month [4]."
     written, before = Written(), (*EARLIER, "Thank you!", "My pleasure. " * 500)
     question = "How can I pay for the Nano plan?"
     draft = await turn(sample_desk, azure_model, ORDINARY, written, *before, asked=question)()
@@ -256,7 +256,8 @@ async def test_a_prompt_that_is_too_long_is_trimmed_once(
     passages, kept = (PASSAGE.findall(messages[-1]["content"]) for messages in (first, second))
     assert kept == passages[: len(kept)]
     assert (len(passages), len(kept)) == (6, 3)
-    assert draft.text == written.text == "Water them [1] every [2] morning."
+    said = "Nano has 1 user [1]. Up to 114 returns a year it stays cheaper [2]. Students pay $4.50 a month."
+    assert draft.text == written.text == said
     titles = dict(kept)
     assert [source.title for source in draft.sources] == [titles["2"], titles["1"]]
 
