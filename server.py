@@ -34,6 +34,7 @@ from domain.chats import Chats
 from domain.errors import DeskError
 from domain.followers import Followers
 from domain.ingestion import Ingestion
+from domain.library import Library
 from domain.places import PlaceLimits
 from domain.ports import History, RateLimiter, Retriever, Signals
 from domain.queue import TurnQueue
@@ -223,7 +224,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             timedelta(days=settings.refresh_token_expire_days),
         )
         chats = Chats(SqlChatStore(database), messages, turns.stop)
-        services = Services(accounts, chats, turns, catalog, streams)
+        services = Services(accounts, chats, turns, catalog, streams, Library(catalog, retriever))
         stack.push_async_callback(_end, asyncio.create_task(_sweep(queue, limits.lease)))
         yield Desk(settings, services, retriever, models, database, runner, log)
 

@@ -54,6 +54,8 @@ def to_source(row: SourceRow | AnyRow) -> Source:
         excerpt=row.excerpt,
         score=row.score,
         spans=tuple(Span(start, end) for start, end, *_ in row.spans),
+        document_spans=tuple(Span(*rest[:2]) if len(rest) >= 2 else None for _, _, *rest in row.spans),
+        flagged=bool(row.flagged),
     )
 
 
@@ -67,7 +69,11 @@ def from_source(source: Source) -> dict[str, Any]:
         "url": source.url,
         "excerpt": source.excerpt,
         "score": source.score,
-        "spans": [[span.start, span.end] for span in source.spans],
+        "spans": [
+            [span.start, span.end, *([said.start, said.end] if said else [])]
+            for span, said in zip(source.spans, source.document_spans, strict=True)
+        ],
+        "flagged": source.flagged,
     }
 
 
@@ -89,6 +95,7 @@ def to_turn(row: AnyRow) -> Turn:
         usage=usage,
         error=error,
         ended_at=row.ended_at,
+        groundedness=row.groundedness,
     )
 
 

@@ -111,6 +111,7 @@ class TurnRow(Row):
     error_retryable: Mapped[bool | None]
     error_retry_after: Mapped[int | None]
     model: Mapped[str | None] = mapped_column(Prose)
+    groundedness: Mapped[float | None] = mapped_column(Double)
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     first_token_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -140,6 +141,9 @@ class MessageRow(Row):
 
 
 class SourceRow(Row):
+    """`spans` are quadruples: where the answer cites it, and where the document says so; pairs where only the first is
+    known. `flagged` is NULL where a release of before 2026-12 wrote it."""
+
     __tablename__ = "sources"
     __table_args__ = (MYSQL_COMPARES_EXACTLY,)
 
@@ -154,6 +158,7 @@ class SourceRow(Row):
     excerpt: Mapped[str] = mapped_column(Prose)
     score: Mapped[float] = mapped_column(Double)
     spans: Mapped[list[list[int]]] = mapped_column(JSON)
+    flagged: Mapped[bool | None]
 
 
 USERS, LOGINS, CHATS, TURNS, MESSAGES, SOURCES = (

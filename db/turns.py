@@ -122,6 +122,7 @@ def _finish(connection: Connection, turn_id: int, outcome: TurnOutcome) -> Store
     now, progress = datetime.now(UTC), outcome.progress
     values = ended(outcome.status, now) | progress_values(progress)
     values |= {"model": outcome.model, "first_token_at": outcome.first_token_at}
+    values["groundedness"] = outcome.groundedness
     if outcome.usage is not None:
         values["prompt_tokens"] = outcome.usage.prompt_tokens
         values["completion_tokens"] = outcome.usage.completion_tokens
@@ -140,6 +141,7 @@ def _finish(connection: Connection, turn_id: int, outcome: TurnOutcome) -> Store
         usage=outcome.usage,
         error=outcome.error,
         ended_at=now,
+        groundedness=outcome.groundedness,
     )
     answer = replace(stored.answer, text=progress.text, sources=progress.sources or ())
     ended_turn = StoredTurn(turn, stored.user_message, answer, progress.timeline)

@@ -14,7 +14,7 @@ from itertools import groupby
 import structlog
 
 from domain.injections import injections, without_injections
-from domain.knowledge import Chunk, Document
+from domain.knowledge import BETWEEN_CHUNKS, Chunk, Document
 from domain.markdown import Section, sections
 from domain.openapi import api_sections
 from domain.terms import sentences
@@ -52,6 +52,7 @@ class _Unit:
 def chunk(document: Document) -> list[Chunk]:
     """The chunks of one document, in its order. Raises ValueError for a media type that is not known here."""
     chunks: list[Chunk] = []
+    start = 0
     for section in _sections(document):
         path, url = _title_path(document, section), _url(document, section)
         for whole in _cut(section.blocks):
@@ -68,8 +69,10 @@ def chunk(document: Document) -> list[Chunk]:
                     position=position,
                     url=url,
                     updated=document.updated,
+                    start=start,
                 )
             )
+            start += len(text) + len(BETWEEN_CHUNKS)
     return chunks
 
 

@@ -1,8 +1,9 @@
 """Knowledge: a document of an agent's knowledge base, the chunks it is cut into, and passages, chunks that a search found."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from urllib.parse import urldefrag
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class Document:
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of one document that can be understood alone. `title_path` goes from the document's title down to
-    the section's; `url` carries the section's anchor; `position` is its place in the document, from 0."""
+    the section's; `url` carries the section's anchor; `position` is its place in the document, from 0; `start` is where
+    its text begins in the document's (`DocumentText`), None where an index does not know."""
 
     id: str
     document_id: str
@@ -47,10 +49,33 @@ class Chunk:
     position: int
     url: str | None = None
     updated: date | None = None
+    start: int | None = None
 
     @property
     def title(self) -> str:
         return " › ".join(self.title_path)
+
+
+BETWEEN_CHUNKS = "\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentText:
+    """A document as it is searched and cited: its chunks' texts in order, BETWEEN_CHUNKS between them."""
+
+    agent: str
+    id: str
+    title: str
+    text: str
+    url: str | None = None
+    updated: date | None = None
+
+    @classmethod
+    def of(cls, chunks: Sequence[Chunk]) -> "DocumentText":
+        """All chunks of one document, in order."""
+        first, text = chunks[0], BETWEEN_CHUNKS.join(chunk.text for chunk in chunks)
+        url = urldefrag(first.url).url if first.url else None
+        return cls(first.agent, first.document_id, first.title_path[0], text, url, first.updated)
 
 
 @dataclass(frozen=True, slots=True)

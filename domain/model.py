@@ -80,15 +80,21 @@ class ChatSession:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Half-open range [start, end) in characters (code points) of a message's text."""
+    """Half-open range [start, end) in characters (code points) of a text."""
 
     start: int
     end: int
 
+    def moved(self, by: int) -> "Span":
+        return Span(self.start + by, self.end + by)
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A passage that an answer cites. `ordinal` is the n of its [n] marker, counted from 1 by first use."""
+    """A passage that an answer cites. `ordinal` is the n of its [n] marker, counted from 1 by first use. `spans` are the
+    sentences of the answer that cite it, and `document_spans`, one for each of them, the characters of the document's
+    text (`DocumentText`) that say so, None where that is not known. `flagged` says that something in the passage spoke
+    to the assistant instead of its readers, and was withheld."""
 
     message_id: int
     ordinal: int
@@ -99,6 +105,13 @@ class Source:
     excerpt: str
     score: float
     spans: tuple[Span, ...] = ()
+    document_spans: tuple[Span | None, ...] = ()
+    flagged: bool = False
+
+    def __post_init__(self) -> None:
+        cited = len(self.spans)
+        if len(self.document_spans) != cited:
+            object.__setattr__(self, "document_spans", (*self.document_spans, *(None,) * cited)[:cited])
 
     @property
     def id(self) -> str:
@@ -176,7 +189,8 @@ SERVER_STOPPED = TurnError(ErrorCode.INTERNAL, "The server stopped while answeri
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One user message through to its final answer. `agents` names those that the client asked for; none leaves the
-    choice to the router."""
+    choice to the router. `groundedness` is the part of what the answer states that its sources support, in [0, 1], None
+    of one that states nothing or was not checked."""
 
     id: int
     chat_id: int
@@ -188,3 +202,4 @@ class Turn:
     error: TurnError | None = None
     ended_at: datetime | None = None
     agents: tuple[str, ...] = ()
+    groundedness: float | None = None

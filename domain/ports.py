@@ -12,7 +12,7 @@ from typing import Protocol
 
 from domain.errors import DeskError
 from domain.events import TurnEvent
-from domain.knowledge import Document, IndexReport, Passage, Reader, TermStatistics
+from domain.knowledge import Chunk, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.model import (
     ChatSession,
     Message,
@@ -203,6 +203,7 @@ class TurnOutcome:
     error: TurnError | None
     model: str | None = None
     first_token_at: datetime | None = None
+    groundedness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +356,10 @@ class Retriever(Protocol):
 
     async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics | None:
         """For weighing words by rarity, among what the reader may read. None when the engine cannot say."""
+        ...
+
+    async def chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
+        """All chunks of a document, in order; none of one that is not there for this reader."""
         ...
 
     async def check(self) -> None:

@@ -87,13 +87,16 @@ class TurnRecorder:
         usage: Usage | None = None,
         model: str | None = None,
         error: TurnError | None = None,
+        groundedness: float | None = None,
     ) -> None:
         """Stores the end, then tells the followers: who sees the last event can read the stored turn. `sources` are
         those that were found, now with their spans."""
         self._saver.forget(self._turn_id)
         if sources is not None:
             self._sources = tuple(sources)
-        outcome = TurnOutcome(status, self._progress(self._sources), usage, error, model, self._first_token_at)
+        outcome = TurnOutcome(
+            status, self._progress(self._sources), usage, error, model, self._first_token_at, groundedness
+        )
         for attempt in range(1, FINISH_ATTEMPTS + 1):
             try:
                 stored = await self._store.finish_turn(self._turn_id, outcome)

@@ -127,7 +127,9 @@ class TurnRunner:
         except Exception as failure:
             await recorder.finish(TurnStatus.FAILED, error=TurnError.of(_explained(failure, turn_id)))
         else:
-            await recorder.finish(TurnStatus.COMPLETED, draft.sources, draft.usage, draft.model)
+            await recorder.finish(
+                TurnStatus.COMPLETED, draft.sources, draft.usage, draft.model, groundedness=draft.groundedness
+            )
 
     async def _work(self, run: _Running, context: TurnContext) -> Draft:
         if run.cancelled:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from domain.accounts import Accounts
 from domain.agents.catalog import AgentCatalog
 from domain.chats import Chats
+from domain.library import Library
 from domain.streams import OpenStreams
 from domain.turns import Turns
 
@@ -16,3 +17,4 @@ class Services:
     turns: Turns
     agents: AgentCatalog
     streams: OpenStreams
+    library: Library

@@ -32,6 +32,9 @@ class Watched(Retriever):
     async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics | None:
         return await self._retriever.term_statistics(agent, terms, reader)
 
+    async def chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
+        return await self._retriever.chunks(agent, document_id, reader)
+
     async def check(self) -> None:
         await self._retriever.check()
 

@@ -16,7 +16,7 @@ from domain.agents.memory import WINDOW, recalled
 from domain.agents.routing import Router
 from domain.agents.state import Draft, Evidence, Line, TurnContext
 from domain.errors import ContentFiltered
-from domain.knowledge import ANYBODY, Document, IndexReport, Passage, Reader, TermStatistics
+from domain.knowledge import ANYBODY, Chunk, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.model import Message, Role, Route, Source
 from domain.ports import History, Retriever
 from domain.runner import Workflow
@@ -108,6 +108,9 @@ class Stage(Retriever, History):
 
     async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics | None:
         return await self.running.get().retriever.term_statistics(agent, terms, reader)
+
+    async def chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
+        return await self.running.get().retriever.chunks(agent, document_id, reader)
 
     async def check(self) -> None:
         await self.retriever.check()

@@ -23,6 +23,10 @@ class Span:
     start: int
     end: int
 
+    @classmethod
+    def of(cls, span: model.Span) -> "Span":
+        return cls(start=span.start, end=span.end)
+
 
 @strawberry.type(description="A passage that the answer rests on.")
 class Source(Node):
@@ -34,6 +38,14 @@ class Source(Node):
     excerpt: str
     score: float = strawberry.field(description="How well the passage fits the question, as its search engine says.")
     spans: list[Span] = strawberry.field(description="Where the answer cites it, in characters of `Message.text`.")
+    document_spans: list[Span | None] = strawberry.field(
+        description="For each of `spans`, where the document says so, in characters of `Document.text`; null where that "
+        "is not known."
+    )
+    flagged: bool = strawberry.field(
+        description="Whether the passage held something that spoke to the assistant instead of to readers. It was "
+        "withheld: ⟦…⟧ stands in its place."
+    )
 
     @classmethod
     def of(cls, source: model.Source) -> "Source":
@@ -46,7 +58,9 @@ class Source(Node):
             url=source.url,
             excerpt=source.excerpt,
             score=source.score,
-            spans=[Span(start=span.start, end=span.end) for span in source.spans],
+            spans=[Span.of(span) for span in source.spans],
+            document_spans=[Span.of(span) if span else None for span in source.document_spans],
+            flagged=source.flagged,
         )
 
 

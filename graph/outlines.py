@@ -43,7 +43,7 @@ CEILING = 1_000_000_000
 """What counts stop at: a document of a few hundred bytes can stand for numbers of a hundred digits."""
 PAGE_ARGUMENTS = ("first", "last")
 ASSUMED_LENGTH = 10
-ASSUMED_LENGTHS = {"sources": 5, "spans": 3, "versions": 2, "routes": 2}
+ASSUMED_LENGTHS = {"sources": 5, "spans": 3, "documentSpans": 3, "versions": 2, "routes": 2}
 """Of the lists that are not paged, by the field's name: a little above what answers commonly hold."""
 ASSUMED_OF_SCHEMA = 3
 """Of the lists of introspection, but for `types`, whose length is known."""

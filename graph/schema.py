@@ -19,6 +19,7 @@ from graph.deltas import DeltaExecutor
 from graph.documents import Documents, KeptDocuments
 from graph.events import EVENT_TYPES, Subscription
 from graph.ids import CHAT_SESSION, MESSAGE, SOURCE, TURN, USER, decode_id
+from graph.library import LibraryQuery
 from graph.limits import Limits
 from graph.messages import Message, MessageMutation, MessageQuery, Source
 from graph.nodes import DATE_TIME, Node
@@ -26,7 +27,7 @@ from graph.turns import Turn, TurnMutation
 
 
 @strawberry.type
-class Query(AgentQuery, MessageQuery, ChatQuery, AccountQuery):
+class Query(AgentQuery, LibraryQuery, MessageQuery, ChatQuery, AccountQuery):
     @strawberry.field(description="Anything of the viewer's by its id; null when there is nothing with that id.")
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:
         return await _find(info, id)

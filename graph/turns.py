@@ -50,6 +50,10 @@ class Turn(Node):
     routes: list[Route] = strawberry.field(description="The agents that were asked, and why.")
     usage: Usage | None
     error: TurnError | None
+    groundedness: float | None = strawberry.field(
+        description="The part of what the answer states that its sources support, from 0 to 1. Null for an answer that "
+        "states nothing, was not completed, or was not checked."
+    )
 
     @classmethod
     def of(cls, turn: model.Turn) -> "Turn":
@@ -63,6 +67,7 @@ class Turn(Node):
             if usage
             else None,
             error=TurnError.of(turn.error) if turn.error else None,
+            groundedness=turn.groundedness,
         )
 
 

@@ -26,7 +26,7 @@ from azure.search.documents.indexes.models import (
 from domain.chunking import chunk
 from domain.knowledge import Chunk, Document, Passage, Reader
 
-LAYOUT = 2
+LAYOUT = 3
 """Goes into every stored digest: a new number makes the next indexing write everything again. Raise it when the fields
 or their analyzers change."""
 
@@ -39,7 +39,7 @@ EVERYBODY = "*"
 """Stands in the audience of a document that has none, since it is no username. So a row without any, which a program wrote
 that knew of none, is nobody's."""
 _NAMES_END_AT = ","
-SHOWN = ["id", "document_id", "title_path", "text", "url", "updated", "position"]
+SHOWN = ["id", "document_id", "title_path", "text", "url", "updated", "position", "start"]
 WORDS = ["title_path", "text"]
 """The fields in which words are looked for."""
 OURS = "answerdesk"
@@ -88,6 +88,7 @@ def _fields(dimensions: int | None) -> Iterator[SearchField]:
     yield SimpleField(name="url", type=text)
     yield SimpleField(name="updated", type=SearchFieldDataType.DATE_TIME_OFFSET, filterable=True, sortable=True)
     yield SimpleField(name="position", type=number, filterable=True)
+    yield SimpleField(name="start", type=number)
     yield SimpleField(name="digest", type=text, filterable=True)
     yield SimpleField(name="pieces", type=number)
     yield SimpleField(name=AUDIENCE, type=f"Collection({text.value})", filterable=True, hidden=True)
@@ -151,6 +152,7 @@ def rows_of(document: Document, digest: str) -> list[Row]:
             "url": piece.url,
             "updated": None if piece.updated is None else f"{piece.updated.isoformat()}T00:00:00Z",
             "position": piece.position,
+            "start": piece.start,
             "digest": digest,
             "pieces": len(chunks),
             AUDIENCE: list(document.audience) or [EVERYBODY],
@@ -162,6 +164,12 @@ def rows_of(document: Document, digest: str) -> list[Row]:
 def text_of(row: Mapping[str, Any]) -> str:
     """What a row's vector is of."""
     return f"{' › '.join(row['title_path'])}\n{row['text']}".strip()
+
+
+def of_document(document_id: str) -> str:
+    """The filter of a document's chunks."""
+    literal = document_id.replace("'", "''")
+    return f"document_id eq '{literal}'"
 
 
 def open_to(reader: Reader) -> str:
@@ -179,7 +187,12 @@ def _key(chunk_id: str) -> str:
 
 def passage_of(agent: str, row: Mapping[str, Any]) -> Passage:
     """Its score is the reranker's (0 to 4) where there was one, else the search's, which only orders one answer's rows."""
-    found = Chunk(
+    reranked = row.get("@search.reranker_score")
+    return Passage(chunk_of(agent, row), row["@search.score"] if reranked is None else reranked)
+
+
+def chunk_of(agent: str, row: Mapping[str, Any]) -> Chunk:
+    return Chunk(
         id=base64.urlsafe_b64decode(row["id"]).decode(),
         document_id=row["document_id"],
         agent=agent,
@@ -188,9 +201,8 @@ def passage_of(agent: str, row: Mapping[str, Any]) -> Passage:
         position=row["position"],
         url=row["url"],
         updated=None if row["updated"] is None else date.fromisoformat(row["updated"][:10]),
+        start=row.get("start"),
     )
-    reranked = row.get("@search.reranker_score")
-    return Passage(found, row["@search.score"] if reranked is None else reranked)
 
 
 def batches(rows: Sequence[Row]) -> Iterator[list[Row]]:

@@ -13,7 +13,7 @@ from azure.search.documents.indexes.aio import SearchIndexClient
 from azure.search.documents.models import IndexDocumentsBatch
 
 from domain.errors import SearchUnavailable
-from domain.knowledge import ANYBODY, Document, IndexReport, Passage, Reader, TermStatistics
+from domain.knowledge import ANYBODY, Chunk, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.ports import Retriever
 from providers.azure_index import (
     BATCH_ROWS,
@@ -21,9 +21,11 @@ from providers.azure_index import (
     Held,
     Row,
     batches,
+    chunk_of,
     defined,
     digest_of,
     index_name,
+    of_document,
     open_to,
     passage_of,
     rows_of,
@@ -170,6 +172,11 @@ class AzureSearch(Retriever):
         """None: the service does not tell how rare a term is."""
         return None
 
+    async def chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
+        wanted = f"{of_document(document_id)} and {open_to(reader)}"
+        rows = [row async for row in self._all(self._client(agent), SHOWN, wanted)]
+        return sorted((chunk_of(agent, row) for row in rows), key=lambda chunk: chunk.position)
+
     async def check(self) -> None:
         for client in self._clients.values():
             await self._ask(client, "ready", 1, ["id"], ANYBODY)
@@ -209,24 +216,31 @@ class AzureSearch(Retriever):
             return len(await self._questions.of("How long are your vectors?"))
 
     async def _held(self, client: SearchClient) -> dict[str, Held]:
-        """What the index holds, by document id, read in pages by key: the service skips no more than 100,000."""
+        """What the index holds, by document id."""
         held: dict[str, Held] = {}
+        async for row in self._all(client, ["id", "document_id", "digest", "pieces"]):
+            held.setdefault(row["document_id"], Held()).rows[row["id"]] = (row["digest"], row["pieces"])
+        return held
+
+    async def _all(self, client: SearchClient, fields: list[str], wanted: str | None = None) -> AsyncIterator[Row]:
+        """All rows that a filter lets through, read in pages by key: the service skips no more than 100,000."""
         after: str | None = None
         while True:
+            behind = None if after is None else f"id gt '{after}'"
             async with self._asking():
                 found = await client.search(
                     "*",
-                    filter=None if after is None else f"id gt '{after}'",
+                    filter=" and ".join(filter(None, [wanted, behind])) or None,
                     order_by=["id asc"],
-                    select=["id", "document_id", "digest", "pieces"],
+                    select=fields,
                     top=PAGE,
                     **self._each,
                 )
-                page = [row async for row in found]
+                page = [dict(row) async for row in found]
             for row in page:
-                held.setdefault(row["document_id"], Held()).rows[row["id"]] = (row["digest"], row["pieces"])
+                yield row
             if len(page) < PAGE:
-                return held
+                return
             after = page[-1]["id"]
 
     async def _upload(self, client: SearchClient, rows: Sequence[Row]) -> None:

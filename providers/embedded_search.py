@@ -106,6 +106,9 @@ class EmbeddedSearch:
     async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics:
         return await self._reads.run(lambda: self._term_statistics(agent, terms, reader))
 
+    async def chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
+        return await self._reads.run(lambda: self._chunks(agent, document_id, reader))
+
     async def check(self) -> None:
         await asyncio.to_thread(self._check)
 
@@ -195,6 +198,10 @@ class EmbeddedSearch:
     def _term_statistics(self, agent: str, asked: Sequence[str], reader: Reader) -> TermStatistics:
         with _available(agent), self._readers.reading(self._path(agent)) as index:
             return TermStatistics(*self._indexes.frequencies(index, self._indexes.view(index, reader), asked))
+
+    def _chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
+        with _available(agent), self._readers.reading(self._path(agent)) as index:
+            return index.chunks_of(document_id, index.allowed(reader.username))
 
     def _check(self) -> None:
         paths = sorted(self._folder.glob("*.sqlite3"))

@@ -20,7 +20,7 @@ from uuid import uuid4
 from domain.knowledge import Chunk, Document
 from domain.terms import VERSION as TERMS
 
-STAMP = f"2 terms {TERMS}"
+STAMP = f"3 terms {TERMS}"
 """A file with another stamp is built anew."""
 TITLE_WEIGHT = 3.0
 """How often a term in a chunk's title path counts, a term in its text counting once."""
@@ -44,7 +44,7 @@ CREATE TABLE audiences (username TEXT, document_id TEXT, PRIMARY KEY (username, 
 CREATE TABLE chunks (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document_id TEXT NOT NULL, agent TEXT NOT NULL,
     title_path TEXT NOT NULL, text TEXT NOT NULL, position INTEGER NOT NULL, url TEXT, updated TEXT, length REAL NOT NULL,
-    restricted INTEGER NOT NULL
+    restricted INTEGER NOT NULL, start INTEGER
 );
 CREATE INDEX chunks_of_document ON chunks (document_id);
 CREATE INDEX restricted_chunks ON chunks (document_id) WHERE restricted;
@@ -164,6 +164,7 @@ class IndexFile:
         """Takes the document's chunks, each with the terms of its title path and of its text."""
         self._renew()
         self._connection.execute("INSERT INTO documents VALUES (?, ?)", (document.id, document.digest))
+        restricted = bool(document.audience)
         named = [(username, document.id) for username in sorted(set(document.audience))]
         self._connection.executemany("INSERT INTO audiences VALUES (?, ?)", named)
         for chunk, title, body in chunks:
@@ -172,8 +173,8 @@ class IndexFile:
             length = TITLE_WEIGHT * len(title) + len(body)
             of_chunk = (chunk.id, document.id, chunk.agent)
             number = self._connection.execute(
-                "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*of_chunk, path, chunk.text, chunk.position, chunk.url, updated, length, bool(document.audience)),
+                "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*of_chunk, path, chunk.text, chunk.position, chunk.url, updated, length, restricted, chunk.start),
             ).lastrowid
             row = (number, " ".join(title), " ".join(body))
             self._connection.execute("INSERT INTO passages (rowid, title_terms, body_terms) VALUES (?, ?, ?)", row)
@@ -238,6 +239,13 @@ class IndexFile:
             (json.dumps(list(numbers)),),
         )
         return {row[0]: _chunk(row) for row in rows}
+
+    def chunks_of(self, document_id: str, allowed: Allowed) -> list[Chunk]:
+        """In order; none of a document that may not be read."""
+        query = f"SELECT * FROM chunks WHERE document_id = :document AND {_ALLOWED} ORDER BY position"  # noqa: S608
+        return [
+            _chunk(row) for row in self._connection.execute(query, {"document": document_id} | _parameters(allowed))
+        ]
 
 
 class IndexReaders:
@@ -325,7 +333,7 @@ def _parameters(allowed: Allowed) -> dict[str, str]:
 
 
 def _chunk(row: Sequence[object]) -> Chunk:
-    _, name, document_id, agent, title_path, text, position, url, updated, *_ = row
+    _, name, document_id, agent, title_path, text, position, url, updated, _, _, start = row
     return Chunk(
         id=str(name),
         document_id=str(document_id),
@@ -335,4 +343,5 @@ def _chunk(row: Sequence[object]) -> Chunk:
         position=int(str(position)),
         url=None if url is None else str(url),
         updated=None if updated is None else date.fromisoformat(str(updated)),
+        start=None if start is None else int(str(start)),
     )

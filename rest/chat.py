@@ -13,6 +13,7 @@ from rest.bodies import ChatTitle, NewChatBody
 from rest.route import DeskRoute
 from rest.shapes import (
     AgentShape,
+    DocumentShape,
     Json,
     MessagePage,
     MessageShape,
@@ -21,6 +22,7 @@ from rest.shapes import (
     SessionShape,
     SourceShape,
     agent_shape,
+    document_shape,
     message_shape,
     session_shape,
     source_shapes,
@@ -43,6 +45,7 @@ def chat_router() -> APIRouter:
     add("/{chat_id:row_id}/messages", messages, methods=["GET"], response_model=MessagePage)
     add("/messages/{message_id:row_id}/sources", sources, methods=["GET"], response_model=list[SourceShape])
     add("/messages/{message_id:row_id}/versions", versions, methods=["GET"], response_model=list[MessageShape])
+    add("/documents/{agent}/{document_id:path}", document, methods=["GET"], response_model=DocumentShape)
     return router
 
 
@@ -68,6 +71,11 @@ async def sessions(
 async def agents(desk: Desk, viewer: SignedIn) -> Response:
     """The agents that the viewer may be routed to."""
     return Json([agent_shape(agent) for agent in desk.agents.visible_to(viewer.username)])
+
+
+async def document(desk: Desk, viewer: SignedIn, agent: str, document_id: str) -> Response:
+    """A document that a source names, as it is searched now."""
+    return Json(document_shape(await desk.library.document(viewer, agent, document_id)))
 
 
 async def rename(desk: Desk, viewer: SignedIn, chat_id: ChatId, body: ChatTitle) -> Response:

@@ -1,7 +1,7 @@
 """What clients are sent: GraphQL's types in snake_case. Another object that GraphQL would resolve is its id here."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from domain import model
 from domain.accounts import Grant
 from domain.agents.catalog import Agent, AgentCatalog
+from domain.knowledge import DocumentText
 
 
 def encode(content: Any) -> bytes:
@@ -55,13 +56,16 @@ class SessionShape(TypedDict):
 
 
 class SpanShape(TypedDict):
-    """Half-open, in characters (code points) of the message's text."""
+    """Half-open, in characters (code points)."""
 
     start: int
     end: int
 
 
 class SourceShape(TypedDict):
+    """`spans` are of the message's text, `document_spans`, one for each of them, of the document's. `flagged` says that
+    something in the passage spoke to the assistant, and was withheld."""
+
     id: str
     ordinal: int
     agent: str
@@ -71,6 +75,8 @@ class SourceShape(TypedDict):
     excerpt: str
     score: float
     spans: list[SpanShape]
+    document_spans: list[SpanShape | None]
+    flagged: bool
 
 
 class MessageShape(TypedDict):
@@ -117,10 +123,23 @@ class TurnShape(TypedDict):
     routes: list[RouteShape]
     usage: UsageShape | None
     error: TurnErrorShape | None
+    groundedness: float | None
+
+
+class DocumentShape(TypedDict):
+    """`text` is what `document_spans` are ranges of: somebody's words, to be shown as they are."""
+
+    agent: str
+    document_id: str
+    title: str
+    url: str | None
+    updated: date | None
+    text: str
 
 
 class AnswerShape(TypedDict):
-    """A whole turn at once. `agents` are the names of those that were asked."""
+    """A whole turn at once. `agents` are the names of those that were asked; `groundedness` is the part of what the
+    answer states that its sources support."""
 
     turn_id: int
     message_id: int
@@ -128,6 +147,7 @@ class AnswerShape(TypedDict):
     agents: list[str]
     sources: list[SourceShape]
     usage: UsageShape | None
+    groundedness: float | None
 
 
 class SessionPage(TypedDict):
@@ -175,10 +195,16 @@ def source_shapes(sources: Sequence[model.Source]) -> list[SourceShape]:
             url=source.url,
             excerpt=source.excerpt,
             score=source.score,
-            spans=[SpanShape(start=span.start, end=span.end) for span in source.spans],
+            spans=[_span_shape(span) for span in source.spans],
+            document_spans=[_span_shape(span) if span else None for span in source.document_spans],
+            flagged=source.flagged,
         )
         for source in sources
     ]
+
+
+def _span_shape(span: model.Span) -> SpanShape:
+    return SpanShape(start=span.start, end=span.end)
 
 
 def message_shape(message: model.Message, sources: Sequence[model.Source] | None = None) -> MessageShape:
@@ -240,4 +266,16 @@ def turn_shape(turn: model.Turn, catalog: AgentCatalog) -> TurnShape:
         routes=route_shapes(turn.routes, catalog),
         usage=usage_shape(turn.usage),
         error=turn_error_shape(turn.error),
+        groundedness=turn.groundedness,
+    )
+
+
+def document_shape(document: DocumentText) -> DocumentShape:
+    return DocumentShape(
+        agent=document.agent,
+        document_id=document.id,
+        title=document.title,
+        url=document.url,
+        updated=document.updated,
+        text=document.text,
     )

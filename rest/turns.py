@@ -140,4 +140,5 @@ def _answer(turn: Turn, message: Message) -> AnswerShape:
         agents=[route.agent for route in turn.routes],
         sources=source_shapes(message.sources),
         usage=usage_shape(turn.usage),
+        groundedness=turn.groundedness,
     )

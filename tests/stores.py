@@ -125,4 +125,6 @@ def source(begun: BegunTurn, ordinal: int, *spans: tuple[int, int], excerpt: str
         excerpt=excerpt,
         score=0.1 + ordinal / 3,
         spans=tuple(Span(start, end) for start, end in spans),
+        document_spans=tuple(Span(start + 1_000, end + 1_000) if start else None for start, end in spans),
+        flagged=ordinal == 2,
     )

@@ -16,6 +16,7 @@ from domain.agents.markup import Markers, MarkupReader, Piece
 from domain.agents.prompts import Numbered
 from domain.agents.state import Recorder
 from domain.agents.support import Statement, Support, support, together
+from domain.injections import WITHHELD
 from domain.knowledge import Passage
 from domain.model import Source
 from domain.terms import sentences
@@ -152,4 +153,5 @@ class CitationWriter:
             url=chunk.url,
             excerpt=excerpt(chunk.text, first.span),
             score=passage.score,
+            flagged=WITHHELD in chunk.text or WITHHELD in chunk.title,
         )

@@ -15,7 +15,7 @@ from domain.agents.markup import Code, Markers, MarkupReader
 from domain.agents.state import Draft, TurnContext, TurnState
 from domain.agents.support import Statement, support, together
 from domain.knowledge import Passage
-from domain.model import Span
+from domain.model import Source, Span
 from domain.terms import sentences
 
 ENOUGH = 0.5
@@ -105,11 +105,15 @@ async def cite(state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
         note = f"\n\n{note}"
         runtime.context.recorder.delta(note)
         text += note
-    sources = tuple(
-        replace(source, spans=tuple(c.answer for c in found.citations if c.ordinal == source.ordinal))
-        for source in draft.sources
-    )
+    sources = tuple(_with_spans(source, found.citations, draft.cited[source.ordinal]) for source in draft.sources)
     return {"draft": replace(draft, text=text, sources=sources, groundedness=found.share)}
+
+
+def _with_spans(source: Source, citations: Sequence[Citation], passage: Passage) -> Source:
+    its = [citation for citation in citations if citation.ordinal == source.ordinal]
+    begin = passage.chunk.start
+    said = (None if begin is None or one.passage is None else one.passage.moved(begin) for one in its)
+    return replace(source, spans=tuple(one.answer for one in its), document_spans=tuple(said))
 
 
 def _without_markers(text: str) -> tuple[str, list[tuple[int, tuple[int, ...]]]]:

@@ -51,4 +51,6 @@ class Retrieval:
 def _harmless(passage: Passage) -> Passage:
     """Our own indexes hold none of it; who filled another one may not have looked."""
     text = without_injections(passage.chunk.text)
-    return passage if text == passage.chunk.text else replace(passage, chunk=replace(passage.chunk, text=text))
+    return (
+        passage if text == passage.chunk.text else replace(passage, chunk=replace(passage.chunk, text=text, start=None))
+    )

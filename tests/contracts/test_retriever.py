@@ -9,7 +9,7 @@ import pytest
 
 from domain.chunking import MARKDOWN, chunk
 from domain.errors import SearchUnavailable
-from domain.knowledge import ANYBODY, Document, IndexReport, Reader
+from domain.knowledge import ANYBODY, Document, DocumentText, IndexReport, Reader
 from domain.ports import Retriever
 from domain.terms import terms
 from providers.azure_ranking import Ranking
@@ -129,6 +129,25 @@ async def test_progress_counts_the_documents(retriever: Retriever) -> None:
     await retriever.index(PRICING, [NANO, STUDIO, REJECTED], seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 3
+
+
+async def test_a_documents_chunks_are_there_in_order_for_who_may_read_it(retriever: Retriever) -> None:
+    long = document(
+        "o'neil/long and short", "\n\n".join(f"## Part {n}\n\n{f'Words of part {n}. ' * 30}" for n in range(12))
+    )
+    await retriever.index(PRICING, [NANO, long, SECRET])
+    chunks = await retriever.chunks(PRICING, long.id, BOB)
+    assert chunks == chunk(long)
+    text = DocumentText.of(chunks).text
+    starts = [it.start or 0 for it in chunks]
+    assert [text[start : start + len(it.text)] for start, it in zip(starts, chunks, strict=True)] == [
+        it.text for it in chunks
+    ]
+    assert (starts[0], len(starts)) == (0, 12)
+    assert await retriever.chunks(PRICING, SECRET.id, ANN) == chunk(SECRET)
+    assert await retriever.chunks(PRICING, SECRET.id, BOB) == []
+    for missing in ("long", "nano' or true", ""):
+        assert await retriever.chunks(PRICING, missing, ANN) == []
 
 
 async def test_term_statistics(retriever: Retriever) -> None:

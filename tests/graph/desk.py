@@ -31,8 +31,10 @@ from domain.agents.catalog import AgentCatalog
 from domain.agents.state import Draft, TurnContext
 from domain.chats import Chats
 from domain.followers import Followers
+from domain.library import Library
 from domain.model import Route, Source, Span, Usage
 from domain.places import PlaceLimits
+from domain.ports import Retriever
 from domain.queue import TurnQueue
 from domain.runner import TurnLimits, TurnRunner, Workflow
 from domain.services import Services
@@ -41,6 +43,7 @@ from domain.tokens import Tokens, TokenSecrets
 from domain.turns import Turns
 from frames import Frames
 from graph.view import create_graphql
+from providers.embedded_search import EmbeddedSearch
 from providers.memory_log import MemoryTurnLog
 from providers.memory_signals import MemorySignals
 from providers.password_hashing import Argon2Hasher
@@ -104,6 +107,7 @@ class Desk:
     database: Database
     streams: OpenStreams
     http: httpx.AsyncClient
+    retriever: Retriever
     workflow: Workflow = answers
     token_age: timedelta = timedelta()
     """How old the tokens are that are issued from now on; at an hour they have expired."""
@@ -173,15 +177,15 @@ async def open_desk(database_url: str, settings: Settings) -> AsyncIterator[Desk
         places = PlaceLimits(
             settings.max_streams_per_user, settings.max_streams_per_address, settings.max_sockets_per_address
         )
-        streams = OpenStreams(signals, places)
+        streams, retriever = OpenStreams(signals, places), EmbeddedSearch(settings.data_dir / "index")
         queue = TurnQueue(SqlQueueStore(database), log, runner, catalog)
         turns = Turns(turn_store, Followers(turn_store, log, streams), signals, runner, queue, catalog, limiter)
         accounts = Accounts(SqlAccountStore(database), SqlLoginStore(database), hasher, limiter, signals, tokens)
         chats = Chats(SqlChatStore(database), messages, turns.stop)
-        services = Services(accounts, chats, turns, catalog, streams)
+        services = Services(accounts, chats, turns, catalog, streams, Library(catalog, retriever))
         app = Starlette(routes=create_graphql(lambda: services, settings).routes)
         async with _served(app) as url, httpx.AsyncClient(timeout=20, trust_env=False) as http:
-            desk = Desk(f"{url}/graphql", services, database, streams, http)
+            desk = Desk(f"{url}/graphql", services, database, streams, http, retriever)
             yield desk
         await queue.close()
         await runner.close()

@@ -15,6 +15,8 @@ from graphql import (
     is_required_argument,
 )
 
+from domain.chunking import MARKDOWN
+from domain.knowledge import Document
 from graph.schema import schema_text
 from tests.graph.busy import fill
 from tests.graph.desk import PASSWORD, Desk, global_id
@@ -84,18 +86,22 @@ async def asked(desk: Desk, schema: GraphQLSchema, token: str, given: dict[str, 
 async def test_a_viewer_who_has_done_nothing_yet_is_answered(desk: Desk, schema: GraphQLSchema, token: str) -> None:
     for kind in ("ChatSession", "Message", "Turn", "User"):
         ids = {name: global_id(kind, 1) for name in ("id", "sessionId", "messageId", "turnId")}
+        ids |= {"agent": "gone", "documentId": "gone"}
         answered = await asked(desk, schema, token, ids)
         assert {("User", "email"), ("Agent", "title"), ("PageInfo", "endCursor")} <= answered
 
 
 async def test_every_field_of_every_type_answers_a_busy_viewer(desk: Desk, schema: GraphQLSchema, token: str) -> None:
     await fill(desk, token, 4)
+    await desk.retriever.index("pricing", [Document("plans", "pricing", "Plans", "Nano costs $9.", MARKDOWN, "1")])
     answered: set[tuple[str, str]] = set()
     for kind, key in (("User", 1), ("ChatSession", 1), ("Message", 2), ("Turn", 1), ("Source", "2-1")):
         given = {
             "id": global_id(kind, key),
             "sessionId": global_id("ChatSession", 1),
             "messageId": global_id("Message", 2),
+            "agent": "pricing",
+            "documentId": "plans",
         }
         answered |= await asked(desk, schema, token, given)
     answered |= await streams(desk, schema, token)

@@ -99,6 +99,22 @@ async def test_its_audience_is_answered_from_it_and_nobody_else_meets_a_word(
     assert "turn_completed" in stream.text
 
 
+async def test_a_source_points_at_the_words_of_its_document(
+    insider: User, user: User, upstream: AzureOpenAIStandIn
+) -> None:
+    upstream.otherwise = quote_first_passage
+    [source] = (await asked(insider, await insider.new_chat()))[-1].data["message"]["sources"]
+    read = await insider.ok("GET", f"/chat/documents/{source['agent']}/{source['document_id']}")
+    assert read.keys() == {"agent", "document_id", "title", "url", "updated", "text"}
+    said = [read["text"][span["start"] : span["end"]] for span in source["document_spans"]]
+    assert len(said) == len(source["spans"]) > 0
+    assert all("platypus plan costs $3 a month" in words for words in said)
+    assert (read["title"], source["flagged"]) == ("Reseller prices", False)
+    for gone in (source["document_id"], "nothing/here"):
+        refused = await user.call("GET", f"/chat/documents/{source['agent']}/{gone}")
+        assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (404, "NOT_FOUND")
+
+
 async def test_no_agent_is_chosen_for_what_the_viewer_may_not_read(insider: User, user: User) -> None:
     """The words of the document would have led there."""
     question = "How do resellers pay by wire?"

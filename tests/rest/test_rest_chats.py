@@ -70,7 +70,19 @@ async def test_messages_page_oldest_first_with_their_sources(user: User, chat_id
     assert (question["text"], question["sources"]) == (QUESTION, [])
     assert question["turn_id"] == answer["turn_id"]
     assert [source["ordinal"] for source in answer["sources"]] == [1, 2]
-    fields = {"id", "ordinal", "agent", "document_id", "title", "url", "excerpt", "score", "spans"}
+    fields = {
+        "id",
+        "ordinal",
+        "agent",
+        "document_id",
+        "title",
+        "url",
+        "excerpt",
+        "score",
+        "spans",
+        "document_spans",
+        "flagged",
+    }
     assert all(source.keys() == fields for source in answer["sources"])
     assert await user.ok("GET", f"/chat/messages/{answer['id']}/sources") == answer["sources"]
     assert await user.ok("GET", f"/chat/messages/{question['id']}/sources") == []

@@ -6,6 +6,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
+from domain.agents.grounding import NOT_GROUNDED
 from tests.rest.conftest import ANSWER, QUESTION, User
 from tests.rest.event_frames import LAST, Frame, arriving, read_frames, text_of
 from tests.standins.azure_openai import AzureOpenAIStandIn
@@ -45,7 +46,7 @@ async def test_streaming_is_the_default_and_the_text_is_what_is_stored(user: Use
 async def test_without_streaming_the_answer_is_one_object(user: User, chat_id: int, path: str) -> None:
     body = {"chat_id": chat_id, "message": QUESTION, "stream": False}
     answer = await user.ok("POST", path, json=body)
-    assert answer.keys() == {"turn_id", "message_id", "answer", "agents", "sources", "usage"}
+    assert answer.keys() == {"turn_id", "message_id", "answer", "agents", "sources", "usage", "groundedness"}
     stored = (await user.ok("GET", f"/chat/{chat_id}/messages"))["items"][1]
     assert (answer["message_id"], answer["answer"], answer["sources"]) == (
         stored["id"],
@@ -54,6 +55,18 @@ async def test_without_streaming_the_answer_is_one_object(user: User, chat_id: i
     )
     assert answer["agents"] == ["pricing"]
     assert answer["usage"]["completion_tokens"] == len(ANSWER.split())
+
+
+async def test_how_far_an_answer_is_supported_is_told_and_kept(
+    user: User, chat_id: int, upstream: AzureOpenAIStandIn
+) -> None:
+    for said, share, note in ((ANSWER, 1.0, ""), ("Cats climb every curtain. [1]", 0.0, NOT_GROUNDED)):
+        upstream.otherwise = said
+        answer = await user.ok("POST", "/chat/message", json={"chat_id": chat_id, "message": QUESTION, "stream": False})
+        assert answer["groundedness"] == share
+        assert answer["answer"].endswith(note)
+        kept = await user.ok("POST", f"/chat/turns/{answer['turn_id']}/stop")
+        assert (kept["status"], kept["groundedness"]) == ("COMPLETED", share)
 
 
 async def test_every_cursor_replays_the_rest_of_the_live_stream_byte_for_byte(user: User, chat_id: int) -> None:
@@ -99,7 +112,7 @@ async def test_stopping_keeps_what_was_written(user: User, chat_id: int, upstrea
                 stopped = asyncio.create_task(user.ok("POST", f"/chat/turns/{frame.data['turn_id']}/stop"))
     assert stopped is not None
     turn = await stopped
-    assert turn.keys() == {"id", "status", "standalone_question", "routes", "usage", "error"}
+    assert turn.keys() == {"id", "status", "standalone_question", "routes", "usage", "error", "groundedness"}
     assert (turn["status"], turn["error"]) == ("STOPPED", None)
     last = frames[-1]
     assert (last.name, last.data["status"], last.data["error"]) == ("turn_ended", "STOPPED", None)

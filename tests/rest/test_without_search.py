@@ -43,7 +43,12 @@ def address(scripted: AzureOpenAIStandIn, search: AzureSearchStandIn, agents_fil
 async def test_the_answer_has_no_sources_and_says_so_and_others_fail(
     user: User, chat_id: int, search: AzureSearchStandIn
 ) -> None:
-    assert read_frames(await user.asked(chat_id, "How much does the Nano plan cost a month?"))[-1].data["message"]["sources"] != []
+    assert (
+        read_frames(await user.asked(chat_id, "How much does the Nano plan cost a month?"))[-1].data["message"][
+            "sources"
+        ]
+        != []
+    )
     search.fault = FAULTS["down"]
     try:
         ended = read_frames(await user.asked(await user.new_chat(), "Which plans and prices are there?"))[-1]

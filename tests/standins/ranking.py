@@ -20,6 +20,8 @@ _WORD = re.compile(r"\w+")
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {"eq": eq, "ne": ne, "gt": gt, "ge": ge, "lt": lt, "le": le}
 _STRING = r"'((?:[^']|'')*)'"
 _CLAUSE = re.compile(rf"(\w+) (eq|ne|gt|ge|lt|le) (?:{_STRING}|(-?\d+)|(null))")
+_AND = re.compile(r" and (?=(?:[^']*'[^']*')*[^']*$)")
+"""Not within a string."""
 _ANY_IN = re.compile(rf"(\w+)/any\((\w+): search\.in\((\w+), {_STRING}(?:, {_STRING})?\)\)")
 
 
@@ -117,9 +119,10 @@ def parse_filter(text: str) -> list[tuple[str, Callable[[Row], bool]]]:
     """Comparisons joined by `and`, or whether a collection has any of some strings, each with the field that it reads.
     Raises ValueError for anything else."""
     clauses: list[tuple[str, Callable[[Row], bool]]] = []
-    if among := _ANY_IN.fullmatch(text):
-        return [(among[1], _any_in(among))]
-    for clause in text.split(" and "):
+    for clause in _AND.split(text):
+        if among := _ANY_IN.fullmatch(clause):
+            clauses.append((among[1], _any_in(among)))
+            continue
         match = _CLAUSE.fullmatch(clause)
         if match is None:
             raise ValueError(f"Invalid expression: {clause}")

@@ -245,7 +245,9 @@ async def test_a_prompt_that_is_too_long_is_trimmed_once(
     sample_desk: Desk, azure_model: BaseChatModel, upstream: AzureOpenAIStandIn
 ) -> None:
     upstream.window = 1_000
-    upstream.otherwise = "Nano has 1 user [2]. Up to 114 returns a year it stays cheaper [1]. Students pay $4.50 a month [4]."
+    upstream.otherwise = (
+        "Nano has 1 user [2]. Up to 114 returns a year it stays cheaper [1]. Students pay $4.50 a month [4]."
+    )
     written, before = Written(), (*EARLIER, "Thank you!", "My pleasure. " * 500)
     question = "How can I pay for the Nano plan?"
     draft = await turn(sample_desk, azure_model, ORDINARY, written, *before, asked=question)()

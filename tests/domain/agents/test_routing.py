@@ -10,7 +10,7 @@ from domain.agents.catalog import Agent
 from domain.agents.needs import parts
 from domain.agents.routing import Router
 from domain.agents.state import Conversation, Routing
-from domain.knowledge import ANYBODY, Passage, Reader
+from domain.knowledge import ANYBODY, Chunk, Passage, Reader
 
 
 def asked(routing: Routing) -> list[str]:
@@ -103,6 +103,10 @@ class WithoutStatistics:
 
     async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> None:
         return None
+
+    async def chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
+        found: list[Chunk] = await self._inner.chunks(agent, document_id, reader)
+        return found
 
     async def check(self) -> None:
         await self._inner.check()

@@ -13,7 +13,7 @@ from domain.agents.catalog import AgentCatalog, CatalogError
 from domain.agents.state import Draft, TurnContext
 from domain.agents.workflow import build_workflow
 from domain.errors import SearchUnavailable
-from domain.knowledge import ANYBODY, Document, IndexReport, Passage, Reader, TermStatistics
+from domain.knowledge import ANYBODY, Chunk, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.model import Message, Role
 from domain.ports import Retriever
 from providers.extractive import ExtractiveChatModel
@@ -51,6 +51,9 @@ class Failing(Retriever):
 
     async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics | None:
         return None
+
+    async def chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
+        raise SearchUnavailable
 
     async def check(self) -> None:
         raise SearchUnavailable
