@@ -31,9 +31,11 @@ from providers.remedies import (
     EMBEDDED_SEARCH,
     NO_VECTORS,
     REDIS,
+    RERANKER,
     SEARCH_ROLES,
     embedding_remedies,
 )
+from providers.reranking import RerankServer
 from providers.troubles import trouble_of
 from settings import Settings
 
@@ -88,6 +90,8 @@ class Doctor:
             asked = [*self._models(models), self._search(catalog), self._database()]
             if settings.uses_vectors or settings.azure_openai_embedding_deployment or settings.openai_embedding_model:
                 asked.append(self._embeddings())
+            if models.reranks is not None:
+                asked.append(self._reranker(models.reranks))
             if settings.redis_url is not None:
                 asked.append(self._redis(settings.redis_url.get_secret_value()))
             return await asyncio.gather(*asked)
@@ -124,6 +128,10 @@ class Doctor:
         async with open_embeddings(settings) as model:
             finding = Finding("embedding model", model.name, _where(settings, by_azure) if deployed else HERE)
             return await self._asked(finding, lambda: model.embed([GREETING]), embedding_remedies(settings))
+
+    async def _reranker(self, reranker: RerankServer) -> Finding:
+        finding = Finding("reranker", reranker.name, place(self._settings.rerank_base_url or ""))
+        return await self._asked(finding, lambda: reranker.scores(GREETING, [GREETING]), RERANKER)
 
     async def _search(self, catalog: AgentCatalog) -> Finding:
         endpoint, folder = self._settings.azure_search_endpoint, self._settings.data_dir / "index"

@@ -22,6 +22,7 @@ from providers.fallback import Deployment, Deployments
 from providers.model_errors import model_error
 from providers.openai import openai_embeddings, openai_model
 from providers.remedies import agent_remedies, fallback_remedies, model_remedies, small_remedies
+from providers.reranking import RerankServer
 from settings import Settings
 
 Chat = TypeVar("Chat", bound=Deployments | BaseChatModel, covariant=True)
@@ -60,16 +61,19 @@ AnyModel = Model[Deployments | BaseChatModel]
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Who writes the answers, who writes those of agents with a model of their own, and who decides; None when that is
-    the embedded method."""
+    """Who writes the answers, who writes those of agents with a model of their own, who decides (None when that is the
+    embedded method), and who reads passages again."""
 
     answers: AnyModel
     of_agents: Mapping[str, AnyModel]
     decides: Model[Deployments] | None
+    reranks: RerankServer | None = None
 
     async def close(self) -> None:
         for model in (self.answers, *self.of_agents.values(), *([self.decides] if self.decides else [])):
             await model.close()
+        if self.reranks is not None:
+            await self.reranks.close()
 
 
 def choose_models(settings: Settings, catalog: AgentCatalog) -> Models:
@@ -79,7 +83,7 @@ def choose_models(settings: Settings, catalog: AgentCatalog) -> Models:
     of_agents = {name: _choose_own(agent, its) for name, (agent, its) in own.items() if its != settings}
     its = settings.for_decisions
     decides = None if its is None else _deployed(its, small_remedies, its.decision_seconds)
-    return Models(choose_model(settings), of_agents, decides)
+    return Models(choose_model(settings), of_agents, decides, RerankServer.of(settings))
 
 
 def choose_model(settings: Settings) -> AnyModel:

@@ -84,6 +84,7 @@ class Desk:
             "model": self.models.answers.state,
             "decisions": "embedded" if self.models.decides is None else self.models.decides.state,
             "search": self.retriever.name,
+            **({"reranking": self.models.reranks.name} if self.models.reranks else {}),
             "database": self.database.name,
             "turn_log": self.turn_log.name,
         }
@@ -168,7 +169,9 @@ def answer_workflow(
     model, by = models.answers, models.decides
     decider = choose_decider(settings, by) if by else None
     own = {agent: AnswerModel(its.chat, its.name) for agent, its in models.of_agents.items()}
-    return build_workflow(history, retriever, catalog, model.chat, model.name, model.error, patience, decider, own)
+    return build_workflow(
+        history, retriever, catalog, model.chat, model.name, model.error, patience, decider, own, models.reranks
+    )
 
 
 async def ingest(

@@ -85,6 +85,12 @@ class Settings(BaseSettings):
     # embedded search
     embeddings: str = Field("auto", pattern="^(auto|off)$")
 
+    # who reads passages again before they are shown to the answer model
+    rerank_base_url: str | None = None
+    rerank_model: str | None = None
+    rerank_api_key: SecretStr | None = None
+    rerank_seconds: float = Field(2, gt=0)
+
     # Azure AI Search
     azure_search_endpoint: str | None = Field(None, validation_alias=_named("AZURE_ENDPOINT"))
     azure_search_key: SecretStr | None = Field(None, validation_alias=_named("AZURE_KEY"))
@@ -207,6 +213,7 @@ class Settings(BaseSettings):
         return self
 
     def _search_by_halves(self) -> None:
+        _all_or_none("Reranking", RERANK_BASE_URL=self.rerank_base_url, RERANK_MODEL=self.rerank_model)
         if (self.uses_vectors or self.azure_search_semantic) and not self.azure_search_endpoint:
             raise ValueError(
                 "AZURE_SEARCH_MODE and AZURE_SEARCH_SEMANTIC need AZURE_ENDPOINT: they are Azure AI Search's"

@@ -86,11 +86,11 @@ def connection(patience: float, retries: int) -> dict[str, Any]:
     }
 
 
-def embeddings_connection(retries: int) -> dict[str, Any]:
+def embeddings_connection(retries: int, patience: float = EMBEDDING_PATIENCE) -> dict[str, Any]:
     """The same for the SDK's own clients."""
     return {
         "http_client": DefaultAioHttpClient(),
-        "timeout": httpx2.Timeout(EMBEDDING_PATIENCE, connect=CONNECT_PATIENCE),
+        "timeout": httpx2.Timeout(patience, connect=min(CONNECT_PATIENCE, patience)),
         "max_retries": retries,
     }
 

@@ -46,6 +46,11 @@ AZURE_SEARCH = {
     "AZURE_SEARCH_MODE, AZURE_SEARCH_SEMANTIC or the embedding model. If it stays, choose another AZURE_SEARCH_INDEX_PREFIX.",
     Trouble.BUSY: "The service is over its limit: wait, or add replicas.",
 }
+RERANKER = {
+    Trouble.UNREACHABLE: "Check RERANK_BASE_URL: nothing answers there.",
+    Trouble.UNAUTHORISED: "RERANK_API_KEY is missing, or not a key of this server.",
+    Trouble.MISSING: "RERANK_MODEL names no model of this server, or RERANK_BASE_URL is not what stands before /rerank.",
+}
 NO_VECTORS = "The embedding model gave the search no vector: mend that first."
 EMBEDDED_SEARCH = {
     Trouble.FAILING: "Nothing is indexed, or the index cannot be read: run `answerdesk ingest`.",

@@ -8,7 +8,7 @@ from typing import Any
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _KEYS = {"name", "title", "description", "knowledge_base", "prompt", "audience", "examples", "deployment", "model"}
-_KEYS |= {"answers_without_search", "passages", "passage_tokens"}
+_KEYS |= {"answers_without_search", "passages", "passage_tokens", "rerank"}
 PASSAGES, MOST_PASSAGES = 6, 50
 PASSAGE_TOKENS, MOST_TOKENS = 3_000, 100_000
 
@@ -22,7 +22,8 @@ class Agent:
     """One specialised agent. `audience` names the users who may be routed to it; empty means everybody. `deployment` (on
     Azure OpenAI) or `model` (on an OpenAI-compatible server) writes its answers; empty means the desk's own. One that
     `answers_without_search` answers, without sources and saying so, while its documents cannot be searched. For each need
-    its model is shown `passages` passages of about `passage_tokens` tokens together, at most."""
+    its model is shown `passages` passages of about `passage_tokens` tokens together, at most; `rerank` lets
+    the desk's reranker, where there is one, order them."""
 
     name: str
     title: str
@@ -36,6 +37,7 @@ class Agent:
     answers_without_search: bool = False
     passages: int = PASSAGES
     passage_tokens: int = PASSAGE_TOKENS
+    rerank: bool = True
 
 
 class AgentCatalog:
@@ -92,8 +94,9 @@ def _agent(path: Path, number: int, entry: dict[str, Any]) -> Agent:
     for key in ("deployment", "model"):
         if key in entry and not (isinstance(entry[key], str) and entry[key].strip()):
             raise CatalogError(f"{where}: `{key}` must be a name")
-    if not isinstance(entry.get("answers_without_search", False), bool):
-        raise CatalogError(f"{where}: `answers_without_search` must be true or false")
+    for key in ("answers_without_search", "rerank"):
+        if not isinstance(entry.get(key, False), bool):
+            raise CatalogError(f"{where}: `{key}` must be true or false")
     for key, most in (("passages", MOST_PASSAGES), ("passage_tokens", MOST_TOKENS)):
         value = entry.get(key, 1)
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
@@ -114,4 +117,5 @@ def _agent(path: Path, number: int, entry: dict[str, Any]) -> Agent:
         answers_without_search=entry.get("answers_without_search", False),
         passages=entry.get("passages", PASSAGES),
         passage_tokens=entry.get("passage_tokens", PASSAGE_TOKENS),
+        rerank=entry.get("rerank", True),
     )

@@ -1,5 +1,6 @@
 """Retrieves what each need asks for from its agent's knowledge base. The needs are fanned out, one node run each."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypedDict
 
@@ -7,6 +8,7 @@ import structlog
 from langgraph.runtime import Runtime
 
 from domain.agents.catalog import AgentCatalog
+from domain.agents.reranking import CANDIDATES, Reranker, reranked
 from domain.agents.selecting import select
 from domain.agents.state import Evidence, Need, TurnContext, TurnState
 from domain.errors import SearchUnavailable
@@ -29,22 +31,27 @@ class RetrievalTask(TypedDict):
 class Retrieval:
     """Node `retrieve`. Raises SearchUnavailable, unless the agent answers without a search."""
 
-    def __init__(self, retriever: Retriever, catalog: AgentCatalog) -> None:
+    def __init__(self, retriever: Retriever, catalog: AgentCatalog, reranker: Reranker | None = None) -> None:
         self._retriever = retriever
         self._catalog = catalog
+        self._reranker = reranker
 
     async def __call__(self, state: RetrievalTask, runtime: Runtime[TurnContext]) -> TurnState:
         need = state["need"]
         agent = self._catalog.get(need.agent)
         try:
-            limit = WIDER * agent.passages
-            found = await self._retriever.search(need.agent, need.text, limit, runtime.context.reader)
+            reranker = self._reranker if agent.rerank else None
+            limit = max(WIDER * agent.passages, CANDIDATES if reranker else 0)
+            searched = await self._retriever.search(need.agent, need.text, limit, runtime.context.reader)
         except SearchUnavailable as failure:
             if not agent.answers_without_search:
                 raise
             _log.warning("answered_without_search", agent=need.agent, reason=failure.message)
             return {"evidence": [Evidence(need, (), searched=False)]}
-        passages = select([_harmless(passage) for passage in found], agent.passages, agent.passage_tokens)
+        found: Sequence[Passage] = [_harmless(passage) for passage in searched]
+        if reranker:
+            found = await reranked(reranker, need.text, found)
+        passages = select(found, agent.passages, agent.passage_tokens)
         return {"evidence": [Evidence(need, passages)]}
 
 

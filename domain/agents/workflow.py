@@ -19,6 +19,7 @@ from domain.agents.deciding import Decider
 from domain.agents.grounding import cite
 from domain.agents.memory import Memory
 from domain.agents.patience import ORDINARY, Patience
+from domain.agents.reranking import Reranker
 from domain.agents.retrieval import Retrieval, RetrievalTask
 from domain.agents.rewriting import Rewriter
 from domain.agents.routing import Router
@@ -45,15 +46,16 @@ def build_workflow(
     patience: Patience = ORDINARY,
     decider: Decider | None = None,
     of_agents: Mapping[str, AnswerModel] = MappingProxyType({}),
+    reranker: Reranker | None = None,
 ) -> Callable[[TurnContext], Awaitable[Draft]]:
     """What runs one turn. Deltas go to `TurnContext.recorder`; the draft is returned when all is written. Without a
     `decider` no model decides. `of_agents` are the models of those agents that have their own, whose exceptions
-    `model_error` reads too."""
+    `model_error` reads too. A `reranker` orders passages before they are shown."""
     graph = StateGraph(TurnState, context_schema=TurnContext)
     graph.add_node("recall", Memory(history))
     graph.add_node("rewrite", Rewriter(retriever))
     graph.add_node("route", Router(retriever))
-    graph.add_node("retrieve", Retrieval(retriever, catalog), input_schema=RetrievalTask)
+    graph.add_node("retrieve", Retrieval(retriever, catalog, reranker), input_schema=RetrievalTask)
     own = {agent: Answering(its.chat, its.name, model_error, catalog, patience) for agent, its in of_agents.items()}
     graph.add_node("answer", _Answerers(Answering(model, model_name, model_error, catalog, patience), own))
     graph.add_node("cite", cite)
