@@ -7,7 +7,7 @@ import pytest
 from domain.chunking import MARKDOWN
 from domain.errors import SearchUnavailable
 from domain.knowledge import ANYBODY, Document, Reader
-from providers.azure_index import open_to
+from providers.azure_index import LAYOUT, open_to
 from providers.azure_ranking import Ranking
 from providers.azure_search import AzureSearch
 from tests.standins.azure_search import AzureSearchStandIn
@@ -88,7 +88,7 @@ async def test_an_index_of_before_is_refused_until_it_is_indexed_again(
     definition["fields"] = [field for field in definition["fields"] if field["name"] != "audience"]
     for row in upstream.documents(INDEX).values():
         del row["audience"]
-        row["digest"] = row["digest"].replace("2:", "1:", 1)
+        row["digest"] = row["digest"].replace(f"{LAYOUT}:", "1:", 1)
     for ask in (found(search, ANYBODY), search.check()):
         with pytest.raises(SearchUnavailable):
             await ask

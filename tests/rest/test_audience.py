@@ -112,7 +112,7 @@ async def test_a_source_points_at_the_words_of_its_document(
     assert (read["title"], source["flagged"]) == ("Reseller prices", False)
     for gone in (source["document_id"], "nothing/here"):
         refused = await user.call("GET", f"/chat/documents/{source['agent']}/{gone}")
-        assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (404, "NOT_FOUND")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
 async def test_no_agent_is_chosen_for_what_the_viewer_may_not_read(insider: User, user: User) -> None:

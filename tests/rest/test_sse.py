@@ -28,6 +28,8 @@ SOURCE_DATA = {
     "excerpt": "Nano: $9",
     "score": 0.5,
     "spans": [{"start": 0, "end": 4}],
+    "document_spans": [None],
+    "flagged": False,
 }
 ANSWER = Message(2, 1, 7, Role.ASSISTANT, "$9 [1]", NOW, sources=(SOURCE,))
 ANSWER_DATA = {
