@@ -14,6 +14,7 @@ _WORDS = (
     "e\u0301", "\u00e9", "it's", '"quoted"', "back\\slash", "tab\there", "line\nbreak", "two\n\nlines", "next\u0085line",
     "separated\u2028so", "[", "[x]", "data:", "id: 7", "event: end", "%s", "\U0010ffff", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢", "twenty-five",
 )  # fmt: skip
+_SUPPORTED = "The Nano plan costs $9 a month [1].\n```\n"
 PACE = 0.02
 """Seconds between two words."""
 
@@ -23,11 +24,14 @@ def question(key: str) -> str:
 
 
 def answer(key: str) -> str:
-    """15 to 150 words, more or less cited. Passage 1 alone, so that no marker is renumbered."""
+    """15 to 150 words of anything in blocks of code, which nobody checks or changes, and between them what the documents
+    say. Passage 1 alone, so that no marker is renumbered."""
     rng = random.Random(key)
     words = rng.choices(_WORDS, k=rng.randint(15, 150))
-    return "The Nano plan costs $9 a month [1]. " + " ".join(
-        word + ("[1]." if rng.random() < 0.08 else "") for word in words
+    return (
+        _SUPPORTED
+        + " ".join(word + (f"\n```\n{_SUPPORTED}" if rng.random() < 0.08 else "[1].") for word in words)
+        + "\n```\n"
     )
 
 
