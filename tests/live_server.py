@@ -11,6 +11,7 @@ Settings of the developer's environment and `.env` do not reach it. What it logs
 when it logged a traceback that nobody expected.
 """
 
+import atexit
 import os
 import signal
 import subprocess
@@ -18,7 +19,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from shutil import copytree
 from tempfile import TemporaryDirectory
 
 import httpx
@@ -41,6 +44,10 @@ DEFAULTS = {
 }
 
 
+OWN_DATA = {"DATABASE_URL", "DATA_DIR", "AGENTS_FILE"}
+"""With one of them set, a server's data are its own."""
+
+
 @contextmanager
 def live_server(
     env: Mapping[str, str] | None = None,
@@ -56,7 +63,10 @@ def live_server(
     with TemporaryDirectory(prefix="answerdesk-live-") as folder:
         log = log or Path(folder) / "server.log"
         variables = _environment(Path(folder), env or {})
-        _run(["-c", "import cli; cli.main()", "migrate"], variables, folder)
+        if env and not OWN_DATA.isdisjoint(env):
+            _run(["-c", "import cli; cli.main()", "migrate"], variables, folder)
+        else:
+            copytree(_prepared(), Path(folder) / "data", dirs_exist_ok=True)
         port = free_port()
         uvicorn = ["-m", "uvicorn", "server:app", "--app-dir", str(HOUSE), "--port", str(port),
                    "--ws", "frames:Frames", "--no-access-log"]  # fmt: skip
@@ -78,6 +88,16 @@ def live_server(
             _stop(server)
         if not tracebacks and "Traceback" in log.read_text("utf-8"):
             raise AssertionError(f"the server logged a traceback:\n{log.read_text('utf-8')}")
+
+
+@cache
+def _prepared() -> Path:
+    """A data folder with the tables and the indexes of the sample knowledge bases, as every server would make it."""
+    folder = TemporaryDirectory(prefix="answerdesk-prepared-")
+    atexit.register(folder.cleanup)
+    for command in ("migrate", "ingest"):
+        _run(["-c", "import cli; cli.main()", command], _environment(Path(folder.name), {}), folder.name)
+    return Path(folder.name) / "data"
 
 
 def _environment(folder: Path, env: Mapping[str, str]) -> dict[str, str]:

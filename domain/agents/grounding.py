@@ -5,6 +5,7 @@ grounded when the passages that the answer cites support it (`domain.agents.supp
 it or, as models often write, behind a later sentence of the same thought.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from domain.knowledge import Passage
 from domain.model import Source, Span
 from domain.terms import sentences
 
+LONG = 4_000
+"""Characters of an answer from which on it is checked beside the event loop."""
 ENOUGH = 0.5
 """An answer of which a smaller part is grounded says so."""
 NOT_GROUNDED = "Note: this could not be checked against the documents."
@@ -99,7 +102,10 @@ async def cite(state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
     draft: Draft = state["draft"]
     if draft.model is None:  # it says what the desk says of itself
         return {}
-    found = grounding(draft.text, draft.cited)
+    if len(draft.text) < LONG:
+        found = grounding(draft.text, draft.cited)
+    else:
+        found = await asyncio.to_thread(grounding, draft.text, draft.cited)
     text = draft.text
     if note := shortfall(text, found):
         note = f"\n\n{note}"

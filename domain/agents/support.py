@@ -72,15 +72,17 @@ class Statement:
     weights: dict[str, float]
     figures: frozenset[str]
     denies: bool
+    weight: float
 
     @classmethod
+    @lru_cache(maxsize=1_000)
     def of(cls, text: str) -> "Statement":
         text = _MARKUP.sub("", _BULLET.sub("", text))
         names = {term for match in _NAME.finditer(text) for term in content_terms(match[0])}
         told = [term for term in content_terms(text) if term not in LIGHT]
         figures = frozenset(term for term in told if term[-1].isdigit() or term[0] in "$€£¥")
         weights = {term: NAMED if term in names or _is_code(term) else 1.0 for term in told}
-        return cls(weights, figures, _denies(text))
+        return cls(weights, figures, _denies(text), sum(weights.values()))
 
     @property
     def claims(self) -> bool:
@@ -88,7 +90,7 @@ class Statement:
 
     def share(self, held: Collection[str]) -> float:
         """The part of its weight that these terms have, in [0, 1]."""
-        return sum(weight for term, weight in self.weights.items() if term in held) / sum(self.weights.values())
+        return sum([weight for term, weight in self.weights.items() if term in held]) / self.weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +130,21 @@ def together(statement: Statement, found: Sequence[Support]) -> Support:
 
 def _best_window(statement: Statement, read: Sequence[_Sentence], titled: frozenset[str]) -> Sequence[_Sentence]:
     """The neighbouring sentences that hold the most of it, as few as do."""
+    asked = statement.weights.keys()
+    held = [frozenset(asked & sentence.terms) for sentence in read]
+    shares: dict[frozenset[str], float] = {}
     best, found = 0.0, read[:0]
     for width in range(1, WINDOW + 1):
         for start in range(len(read) - width + 1):
-            inside = _said(read[start : start + width])
-            share = statement.share(inside)
-            if share and share > best + (SHORTER if width > 1 else 0.0):
+            if not held[start] or not held[start + width - 1]:  # a narrower one holds as much
+                continue
+            inside = held[start].union(*held[start + 1 : start + width])
+            if (share := shares.get(inside)) is None:
+                share = shares[inside] = statement.share(inside)
+            if share > best + (SHORTER if width > 1 else 0.0):
                 best, found = share, read[start : start + width]
+        if best == 1:
+            break
     return found
 
 
