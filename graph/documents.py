@@ -99,6 +99,8 @@ class Documents:
             return [node]
         document = self._read(text)
         outline = document.outline(schema, node)
+        if not outline.operations:
+            return document.errors(schema, node, rules) or [_without_operation()]
         if name is None and len(outline.operations) > 1:
             return [_unresolved()]
         refusals = self.limits.refusals(outline, outline.index(name), variables)
@@ -138,3 +140,8 @@ def _unresolved() -> GraphQLError:
     """Strawberry runs the first of several operations when none is named; GraphQL § 6.1 asks to refuse."""
     code = {"code": GraphQLCode.OPERATION_RESOLUTION_FAILURE}
     return GraphQLError("The document holds several operations: name one in `operationName`.", extensions=code)
+
+
+def _without_operation() -> GraphQLError:
+    code = {"code": GraphQLCode.OPERATION_RESOLUTION_FAILURE}
+    return GraphQLError("The document holds no operation.", extensions=code)
