@@ -12,7 +12,6 @@ from graphql import (
     OverlappingFieldsCanBeMergedRule,
     ValidationContext,
     get_operation_ast,
-    parse,
     validate,
 )
 from strawberry.extensions import SchemaExtension
@@ -22,6 +21,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from graph.errors import GraphQLCode
 from graph.limits import Limits, too_long
 from graph.outlines import Outline, outline_of
+from graph.syntax import parse
 
 KEPT_LENGTH = 16_384
 """Characters of the longest document that is remembered, so that 512 of them stay small."""
@@ -42,7 +42,7 @@ class Document:
         self.node: DocumentNode | GraphQLError
         """Or why it is none."""
         try:
-            self.node = parse(text, max_tokens=limits.tokens)
+            self.node = parse(text, limits.tokens)
         except GraphQLError as error:
             self.node = error.with_traceback(None)
         self._hide_suggestions = not limits.introspection
