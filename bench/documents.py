@@ -49,7 +49,11 @@ def variables() -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield f"variables: {length:,} controls for an object", sends, {"input": "\x01" * length}
         yield f"variables: {length:,} letters in a list for a number", pages, {"n": ["x" * length]}
         text = {"text": "x" * length}
-        yield f"variables: {length:,} letters, and unknown members", sends, {"input": text | {f"f{n}": 1 for n in range(99)}}
+        yield (
+            f"variables: {length:,} letters, and unknown members",
+            sends,
+            {"input": text | {f"f{n}": 1 for n in range(99)}},
+        )
     yield "variables: a long text for a number", pages, {"n": "1" * TEXT}
     yield "variables: a long number", pages, {"n": 10**4_000}
     deep: Any = "x"
@@ -60,7 +64,6 @@ def variables() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def judged(text: str, given: dict[str, Any], name: str | None) -> tuple[float, str]:
     """CPU milliseconds, and what is found."""
-    schema = create_schema(LIMITS)
     best, found = float("inf"), ""
     for _ in range(TIMES):
         fresh = Documents(LIMITS)

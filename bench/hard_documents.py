@@ -44,7 +44,10 @@ def texts() -> Iterator[Shape]:
         yield f"{name}, to the bound of lines", "{ viewer { id " + filler[: MAX_LINES - 2] + "\n} }"
     yield "comments, to the bound of tokens", "{ viewer { id } }" + "#\n" * TOKENS
     yield "long comments, to the bound of tokens", "{ viewer { id } }" + f"#{'x' * (TEXT // TOKENS - 2)}\n" * TOKENS
-    yield "blanks, and fields to the bound", "{ viewer { " + ", " * (TEXT // 2 - TOKENS) + _numbered("f", SELECTIONS) + "} }"
+    yield (
+        "blanks, and fields to the bound",
+        "{ viewer { " + ", " * (TEXT // 2 - TOKENS) + _numbered("f", SELECTIONS) + "} }",
+    )
     yield "an error on each line", "{ viewer { " + "\n" * (MAX_LINES - 1) + _numbered("f", SELECTIONS) + " } }"
 
 
@@ -56,25 +59,43 @@ def strings() -> Iterator[Shape]:
     )  # fmt: skip
     for name, unit in escapes:
         yield f"a string of {name}", '{ node(id: "' + unit * (TEXT // len(unit)) + '") { id } }'
-        yield f"a string of {name}, and fields", (
-            '{ node(id: "' + unit * ((TEXT - 6 * SELECTIONS) // len(unit)) + '") { ' + _numbered("f", SELECTIONS) + "} }"
+        yield (
+            f"a string of {name}, and fields",
+            (
+                '{ node(id: "'
+                + unit * ((TEXT - 6 * SELECTIONS) // len(unit))
+                + '") { '
+                + _numbered("f", SELECTIONS)
+                + "} }"
+            ),
         )
-    for name, unit in (("letters", "x"), ("quotes", '\\"""'), ("lines", "\n"), ("indented lines", "\n    x"), ("quote", '" ')):
+    for name, unit in (
+        ("letters", "x"),
+        ("quotes", '\\"""'),
+        ("lines", "\n"),
+        ("indented lines", "\n    x"),
+        ("quote", '" '),
+    ):
         repeated = min(TEXT // len(unit), MAX_LINES - 10 if "\n" in unit else TEXT)
         yield f"a block string of {name}", '{ node(id: """' + unit * repeated + '""") { id } }'
     lines = "xxxx\n" * (MAX_LINES - 1)
     yield "a block string of lines, and fields", f'{{ node(id: """{lines}""") {{ {"id " * TOKENS} }} }}'
     yield "empty strings", "{ node(id: [" + '"" ' * TOKENS + "]) { id } }"
     yield "empty block strings", "{ node(id: [" + '"""""" ' * TOKENS + "]) { id } }"
-    yield "escapes in each of many strings", (
-        "{ node(id: [" + f'"{chr(92)}u0041{chr(92)}u0041" ' * (MAX_VALUES - 2) + "]) { id } }"
+    yield (
+        "escapes in each of many strings",
+        ("{ node(id: [" + f'"{chr(92)}u0041{chr(92)}u0041" ' * (MAX_VALUES - 2) + "]) { id } }"),
     )
-    yield "a text that does not fit, with unknown members", (
-        f'subscription {{ sendMessage(input: {{ text: "{"x" * (TEXT - 4_000)}" {_numbered("f", 99, ": 1")} }}) {{ seq }} }}'
+    yield (
+        "a text that does not fit, with unknown members",
+        (
+            f'subscription {{ sendMessage(input: {{ text: "{"x" * (TEXT - 4_000)}" {_numbered("f", 99, ": 1")} }}) {{ seq }} }}'
+        ),
     )
     escaped = "\\u0001" * (TEXT // 6 - 1_000)
-    yield "controls that are printed, with unknown members", (
-        f'subscription {{ sendMessage(input: {{ text: "{escaped}" {_numbered("f", 99, ": 1")} }}) {{ seq }} }}'
+    yield (
+        "controls that are printed, with unknown members",
+        (f'subscription {{ sendMessage(input: {{ text: "{escaped}" {_numbered("f", 99, ": 1")} }}) {{ seq }} }}'),
     )
 
 
@@ -112,7 +133,10 @@ def fields() -> Iterator[Shape]:
     yield "aliases, and fields", f"{{ viewer {{ {_numbered('a', LIMITS.aliases, ': id')} {_numbered('f', rest)} }} }}"
     yield "almost known fields", "{ sessions { " + _similar("edgesPageInfoConnection", SELECTIONS) + " } }"
     yield "almost known root fields", "{ " + _similar("agentsSessionMessages", LIMITS.root_fields) + " }"
-    yield "almost known fields of inner types", "{ viewer { " + "sessions { edges { " + _similar("createdUpdated", 900) + "}}}}"
+    yield (
+        "almost known fields of inner types",
+        "{ viewer { " + "sessions { edges { " + _similar("createdUpdated", 900) + "}}}}",
+    )
     yield "almost known mutations", "mutation { " + _similar("regenerateChatMessage", LIMITS.root_fields) + " }"
     yield "almost known types", "{ viewer { id " + _typed("ChatSessionConnectionsEdge") + "} }"
     yield "almost known types, long", "{ viewer { id " + _typed("ChatSessionConnectionEdgeMessageTurn") + "} }"
@@ -122,10 +146,17 @@ def fields() -> Iterator[Shape]:
     repeated = "versions { id " * deep + "}" * deep
     each = (SELECTIONS - 4) // (deep * 2)
     yield "deep fields, many times", f"{{ node(id: 1) {{ ... on Message {{ {repeated * each} }} }} }}"
-    yield "inline fragments in each other", "{ viewer { " + ("... { " * 150 + "id" + " }" * 150) * (SELECTIONS // 160) + " } }"
-    yield "introspection of types in types", "{ __schema { types " + "{ fields { type " * 8 + "{ name }" + "} }" * 8 + "} }"
-    yield "introspection, many times", (
-        "{ " + " ".join(f"a{n}: __type(name: {n}) {{ name kind }}" for n in range(LIMITS.root_fields)) + " }"
+    yield (
+        "inline fragments in each other",
+        "{ viewer { " + ("... { " * 150 + "id" + " }" * 150) * (SELECTIONS // 160) + " } }",
+    )
+    yield (
+        "introspection of types in types",
+        "{ __schema { types " + "{ fields { type " * 8 + "{ name }" + "} }" * 8 + "} }",
+    )
+    yield (
+        "introspection, many times",
+        ("{ " + " ".join(f"a{n}: __type(name: {n}) {{ name kind }}" for n in range(LIMITS.root_fields)) + " }"),
     )
 
 
@@ -141,7 +172,8 @@ def merging() -> Iterator[Shape]:
         yield f"merging {number} large fields", f"{{ node(id: 1) {{ ... on ChatSession {{ {inner} }} }} }}"
         spread = " ".join(f"x: id ...F{n}" for n in range(number))
         of_fragments = "".join(
-            f"fragment F{n} on User {{ x: username {_plain('id', (SELECTIONS - 99) // number)} }}" for n in range(number)
+            f"fragment F{n} on User {{ x: username {_plain('id', (SELECTIONS - 99) // number)} }}"
+            for n in range(number)
         )
         yield f"conflicts in {number} fragments", f"{{ viewer {{ {spread} }} }}{of_fragments}"
     long = "x" * 10_000
@@ -156,14 +188,22 @@ def arguments() -> Iterator[Shape]:
     almost = " ".join(f"sessionIdAfterFirst{n}: 1" for n in range(TOKENS // 3))
     yield "almost known arguments", "{ messages(" + almost + ") { edges { cursor } } }"
     yield "arguments on each field", "{ viewer { " + "id(a: 1) " * (TOKENS // 6) + "} }"
-    yield "arguments that are missing", (
-        "{ node(id: 1) { ... on Query { " + _numbered("a", LIMITS.aliases, ": messages { edges { cursor } }") + "} } }"
+    yield (
+        "arguments that are missing",
+        (
+            "{ node(id: 1) { ... on Query { "
+            + _numbered("a", LIMITS.aliases, ": messages { edges { cursor } }")
+            + "} } }"
+        ),
     )
 
 
 def values() -> Iterator[Shape]:
     yield "a long list", "{ node(id: [" + "1 " * TOKENS + "]) { id } }"
-    yield "lists to the bound, many times", _roots(f"node(id: [{'1 ' * (MAX_VALUES - 2)}]) {{ id }}", TOKENS // MAX_VALUES)
+    yield (
+        "lists to the bound, many times",
+        _roots(f"node(id: [{'1 ' * (MAX_VALUES - 2)}]) {{ id }}", TOKENS // MAX_VALUES),
+    )
     for number in (MAX_VALUES - 10, TOKENS // 3):
         members = _numbered("f", number, ": 1")
         yield f"{number} unknown members", f"subscription {{ sendMessage(input: {{ {members} }}) {{ seq }} }}"
@@ -174,22 +214,40 @@ def values() -> Iterator[Shape]:
     nested = "[" * 90 + '"x"' + "]" * 90
     yield "nested lists, many times", _roots(f"node(id: {nested}) {{ id }}", TOKENS // 190)
     agents = "[" + "1 " * (MAX_VALUES - 10) + "]"
-    yield "wrong items", f'subscription {{ sendMessage(input: {{ sessionId: 1 text: "" agents: {agents} }}) {{ seq }} }}'
-    yield "an almost known enum", (
-        "mutation { " + " ".join(f"a{n}: rateMessage(messageId: 1, rating: UPP{n}) {{ id }}" for n in range(20)) + " }"
+    yield (
+        "wrong items",
+        f'subscription {{ sendMessage(input: {{ sessionId: 1 text: "" agents: {agents} }}) {{ seq }} }}',
+    )
+    yield (
+        "an almost known enum",
+        (
+            "mutation { "
+            + " ".join(f"a{n}: rateMessage(messageId: 1, rating: UPP{n}) {{ id }}" for n in range(20))
+            + " }"
+        ),
     )
     yield "numbers that do not fit", _roots(f"sessions(first: {'9' * 3_000}) {{ edges {{ cursor }} }}", 19)
     yield "one long number", "{ sessions(first: " + "9" * TEXT + ") { edges { cursor } } }"
 
 
 def directives() -> Iterator[Shape]:
-    for name, directive, tokens in (("known", "@skip(if: false) ", 6), ("unknown", "@x ", 2), ("almost known", "@includes ", 2)):
+    for name, directive, tokens in (
+        ("known", "@skip(if: false) ", 6),
+        ("unknown", "@x ", 2),
+        ("almost known", "@includes ", 2),
+    ):
         for number in (LIMITS.directives - 1, TOKENS // tokens - 10):
             yield f"{number} {name} directives", "{ viewer { id " + directive * number + "} }"
             on_fields = min(number, TOKENS // (tokens + 1) - 10)
             yield f"{on_fields} {name} directives on fields", "{ viewer { " + f"id {directive}" * on_fields + "} }"
-        yield f"{name} directives, and fields", (
-            "{ viewer { " + f"id {directive}" * LIMITS.directives + _numbered("f", SELECTIONS - LIMITS.directives) + "} }"
+        yield (
+            f"{name} directives, and fields",
+            (
+                "{ viewer { "
+                + f"id {directive}" * LIMITS.directives
+                + _numbered("f", SELECTIONS - LIMITS.directives)
+                + "} }"
+            ),
         )
 
 
@@ -214,8 +272,9 @@ def variables() -> Iterator[Shape]:
     read = " ".join(f"$v{n}" for n in range(MAX_VALUES - 10))
     declared = _numbered("$v", MAX_VALUES - 10, ": ID")
     yield "variables in a list", f"query({declared}) {{ node(id: [{read}]) {{ id }} }}"
-    yield "one variable in lists, of another type", "query($v: Int)" + _roots(
-        f"node(id: [{'$v ' * (MAX_VALUES - 10)}]) {{ id }}", TOKENS // (MAX_VALUES * 2)
+    yield (
+        "one variable in lists, of another type",
+        "query($v: Int)" + _roots(f"node(id: [{'$v ' * (MAX_VALUES - 10)}]) {{ id }}", TOKENS // (MAX_VALUES * 2)),
     )
 
 
@@ -233,15 +292,23 @@ def operations() -> Iterator[Shape]:
     yield "operations with unknown fields", "".join(f"query Q{n} {{ viewer {{ {fill} }} }} " for n in each)
     half = MAX_DEFINITIONS // 2 - 1
     chain = "".join(f"fragment F{n} on Query {{ ...F{n + 1} }} " for n in range(half))
-    yield "operations over a chain of fragments", (
-        "".join(f"query Q{n} {{ ...F0 }} " for n in range(half)) + chain + f"fragment F{half} on Query {{ __typename }}"
+    yield (
+        "operations over a chain of fragments",
+        (
+            "".join(f"query Q{n} {{ ...F0 }} " for n in range(half))
+            + chain
+            + f"fragment F{half} on Query {{ __typename }}"
+        ),
     )
     subscribed = "agents { id } " * 3
     yield "subscriptions to many things", "".join(f"subscription Q{n} {{ {subscribed} ...F }} " for n in each)
     spreads = _numbered("...F", half)
-    yield "operations that spread every fragment", (
-        "".join(f"query Q{n} {{ {spreads} }} " for n in range((SELECTIONS - half) // half))
-        + "".join(f"fragment F{n} on Query {{ __typename }} " for n in range(half))
+    yield (
+        "operations that spread every fragment",
+        (
+            "".join(f"query Q{n} {{ {spreads} }} " for n in range((SELECTIONS - half) // half))
+            + "".join(f"fragment F{n} on Query {{ __typename }} " for n in range(half))
+        ),
     )
 
 
@@ -264,10 +331,13 @@ def fragments(number: int, fields_: int) -> Iterator[Shape]:
         )
         yield f"{number} fragments, in circles, {lines} lines", "{ viewer { id } }" + circle
     all_ = max(1, min(number, (SELECTIONS - 4) // number))
-    knot = "".join(f"fragment F{n} on User {{ {' '.join(f'...F{(n + k) % number}' for k in range(all_))} }}" for n in each)
+    knot = "".join(
+        f"fragment F{n} on User {{ {' '.join(f'...F{(n + k) % number}' for k in range(all_))} }}" for n in each
+    )
     yield f"{number} fragments, in a knot", "{ viewer { ...F0 } }" + knot
     later = "".join(
-        f"fragment F{n} on User {{ id {' '.join(f'...F{m}' for m in range(n + 1, min(number, n + all_)))} }}" for n in each
+        f"fragment F{n} on User {{ id {' '.join(f'...F{m}' for m in range(n + 1, min(number, n + all_)))} }}"
+        for n in each
     )
     yield f"{number} fragments, each with all later ones", "{ viewer { ...F0 } }" + later
     yield f"{number} fragments of one name", "{ viewer { ...F } }" + f"fragment F on User {{ {fill} }}" * number
@@ -283,7 +353,10 @@ def definitions() -> Iterator[Shape]:
     yield "types", "{ viewer { id } }" + _numbered("type T", TOKENS // 7, " { a: Int }")
     yield "one type of many fields", "type T { " + _numbered("f", TOKENS // 3, ": Int") + " }"
     yield "enums of many values", "enum E { " + _numbered("V", TOKENS - 10) + " }"
-    yield "unions of unknown types", "union U = " + " | ".join(f"ChatSessionConnections{n}" for n in range(TOKENS // 2 - 9))
+    yield (
+        "unions of unknown types",
+        "union U = " + " | ".join(f"ChatSessionConnections{n}" for n in range(TOKENS // 2 - 9)),
+    )
     yield "descriptions", '"x" query { viewer { id } } ' * (MAX_DEFINITIONS - 2)
 
 
@@ -307,5 +380,3 @@ def _typed(name: str) -> str:
 def _roots(field: str, number: int) -> str:
     """An operation of so many root fields, as far as they are allowed."""
     return "{ " + " ".join(f"r{n}: {field}" for n in range(min(number, LIMITS.root_fields))) + " }"
-
-

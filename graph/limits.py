@@ -16,16 +16,18 @@ from settings import Settings
 
 MAX_CHARACTERS = 65_536
 """Of one document, and of the variables beside it. The longest message, every character escaped, fits in it."""
-MAX_LINES = 5_000
+MAX_LINES = 2_000
 """Of one document. Each error counts them, to tell where it is."""
 MAX_DEFINITIONS = 100
 """Operations and fragments of one document: some checks of the validation look at each of these for each of those."""
-MAX_SELECTIONS = 1_000
+MAX_SELECTIONS = 500
 """As they are written in one document. To validate one takes some 25 µs."""
-MAX_VALUES = 200
+MAX_VALUES = 100
 """In one argument: each error in it prints all of it."""
-MAX_VARIABLES = 2_000
-"""That fragments read, times the operations of the document: the validation compares as many types."""
+MAX_VALUE_DEPTH = 20
+"""Of lists and objects in each other, which are indented where an error prints them."""
+MAX_VARIABLES = 500
+"""Declared and read in one document, by fragments once for each operation: the validation compares as many types."""
 
 MAX_GIVEN_VALUES = 1_000
 """In all variables that a request gives. Each that does not fit its type costs some 50 µs."""
@@ -36,7 +38,7 @@ class Limits:
     """Of the operation that runs; tokens are those of its whole document. `introspection` also lets errors suggest
     names that the client may have meant."""
 
-    tokens: int = 3_000
+    tokens: int = 1_500
     depth: int = 20
     aliases: int = 200
     root_fields: int = 20
@@ -74,7 +76,8 @@ class Limits:
             ("definitions", "operations and fragments in its document", MAX_DEFINITIONS, definitions),
             ("selections", "selections in its document", MAX_SELECTIONS, outline.visited),
             ("values", "values in one argument", MAX_VALUES, outline.values),
-            ("variables", "variables in fragments, for each of its operations", MAX_VARIABLES, outline.variables),
+            ("valueDepth", "lists and objects in each other", MAX_VALUE_DEPTH, outline.value_depth),
+            ("variables", "variables declared and read in its document", MAX_VARIABLES, outline.variables),
             ("variableValues", "values in its variables", MAX_GIVEN_VALUES, given),
             ("variableCharacters", "characters in its variables", MAX_CHARACTERS, characters),
             ("depth", "fields one in another", self.depth, counts.depth),

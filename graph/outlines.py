@@ -24,9 +24,7 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
-    ListValueNode,
     NullValueNode,
-    ObjectValueNode,
     OperationDefinitionNode,
     SelectionNode,
     VariableNode,
@@ -38,6 +36,7 @@ from graphql import (
 from graphql.language import ValueNode
 
 from domain.pages import MAX_PAGE, PageRequest
+from graph.literals import size_of_literal
 
 CEILING = 1_000_000_000
 """What counts stop at: a document of a few hundred bytes can stand for numbers of a hundred digits."""
@@ -98,6 +97,10 @@ class Part:
     """Fields that ask about the schema."""
     values: int = 0
     """In the largest argument or default value: itself, and what lists and objects hold."""
+    value_depth: int = 0
+    """Of lists and objects in each other, in one argument or default value."""
+    variables: int = 0
+    """Declared and read."""
     levels: list[Level] = field(default_factory=lambda: [Level(None, 0)])
     """Outer ones first; the first is the part's own."""
     spreads: list[Spread] = field(default_factory=list)
@@ -125,8 +128,9 @@ class Outline:
     counts: tuple[Counts, ...]
     visited: int
     variables: int
-    """That fragments read, once for each operation."""
+    """Declared and read: by fragments once for each operation, as the validation looks at them."""
     values: int
+    value_depth: int
 
     def index(self, name: str | None) -> int:
         """Of the operation of that name, or the first."""
@@ -164,14 +168,18 @@ def outline_of(schema: GraphQLSchema, document: DocumentNode) -> Outline:
     for name, part in ordered.items():
         counted[name] = _counts(part, counted)
     counts = tuple(_counts(part, counted) for part in parts)
-    visited = sum(part.visited for part in (*parts, *ordered.values()))
-    variables = sum(_text_of(node).count("$") for node in fragments.values()) * len(operations)
-    values = max((part.values for part in (*parts, *ordered.values())), default=0)
-    return Outline(tuple(operations), tuple(parts), ordered, counts, visited, variables, values)
-
-
-def _text_of(node: FragmentDefinitionNode) -> str:
-    return "" if node.loc is None else node.loc.source.body[node.loc.start : node.loc.end]
+    every = (*parts, *ordered.values())
+    return Outline(
+        tuple(operations),
+        tuple(parts),
+        ordered,
+        counts,
+        visited=sum(part.visited for part in every),
+        variables=sum(part.variables for part in parts)
+        + sum(part.variables for part in ordered.values()) * len(operations),
+        values=max((part.values for part in every), default=0),
+        value_depth=max((part.value_depth for part in every), default=0),
+    )
 
 
 def _part(
@@ -181,6 +189,7 @@ def _part(
     part = Part()
     _count_given(part, node)
     for declared in node.variable_definitions or ():
+        part.variables += 1
         _count_given(part, declared)
     waiting: list[tuple[tuple[SelectionNode, ...], GraphQLNamedType | None, int, int, int]]
     waiting = [(node.selection_set.selections, root, 0, 1, 0)]
@@ -219,19 +228,10 @@ def _count_given(part: Part, node: Any) -> None:
         values += [argument.value for argument in directive.arguments or ()]
     default = getattr(node, "default_value", None)
     for value in (*values, *(() if default is None else (default,))):
-        part.values = max(part.values, _size(value))
-
-
-def _size(value: ValueNode) -> int:
-    waiting, size = [value], 0
-    while waiting:
-        held = waiting.pop()
-        size += 1
-        if isinstance(held, ListValueNode):
-            waiting += held.values
-        elif isinstance(held, ObjectValueNode):
-            waiting += [member.value for member in held.fields]
-    return size
+        size = size_of_literal(value)
+        part.values = max(part.values, size.values)
+        part.value_depth = max(part.value_depth, size.depth)
+        part.variables += size.variables
 
 
 def _count_field(part: Part, node: FieldNode, depth: int) -> None:

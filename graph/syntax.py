@@ -6,6 +6,7 @@ tokens and inside of one are passed over faster, and tests/graph/test_syntax.py 
 
 import json
 import re
+from typing import cast
 
 from graphql import DocumentNode, GraphQLSyntaxError, Source, Token, TokenKind
 from graphql import SelectionSetNode as ComparedSelectionSet
@@ -52,8 +53,7 @@ class QuickLexer(Lexer):
     """For texts without surrogates. Where one of its expressions ends early, graphql-core goes on, and tells why."""
 
     def read_next_token(self, start: int) -> Token:
-        found = _NEXT.match(self.source.body, start)
-        assert found is not None
+        found = cast("re.Match[str]", _NEXT.match(self.source.body, start))
         ignored, name, punctuator = found.groups()
         if "\n" in ignored or "\r" in ignored:
             self._pass_lines(ignored, start)
@@ -76,8 +76,7 @@ class QuickLexer(Lexer):
         return end if end > start else super().read_digits(start, first_char)
 
     def read_comment(self, start: int) -> Token:
-        found = _COMMENT.match(self.source.body, start + 1)
-        assert found is not None
+        found = cast("re.Match[str]", _COMMENT.match(self.source.body, start + 1))
         return self.create_token(TokenKind.COMMENT, start, found.end(), found[0])
 
     def read_string(self, start: int) -> Token:
