@@ -35,7 +35,7 @@ MAX_ERRORS = 10
 """That are looked for in one document."""
 MAX_ERRORS_OF_LONG = 3
 """In one too long to be remembered: each may print all of a value, and so most of it."""
-MAX_COMPARISONS = 3_000
+MAX_COMPARISONS = 5_000
 """In graphql-core's units, about 1.5 µs each. Whether fields of one name can be merged is asked for each two of them."""
 
 

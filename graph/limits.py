@@ -94,7 +94,7 @@ def too_long(text: str) -> GraphQLError | None:
     """Why a document is not even parsed; None when it is."""
     if len(text) > MAX_CHARACTERS:
         return _refusal("characters", "characters in its document", MAX_CHARACTERS, len(text))
-    lines = 1 + text.count("\n") + text.count("\r")
+    lines = 1 + text.count("\n") + text.count("\r") - text.count("\r\n")
     return _refusal("lines", "lines in its document", MAX_LINES, lines) if lines > MAX_LINES else None
 
 

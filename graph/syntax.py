@@ -10,7 +10,7 @@ from typing import cast
 
 from graphql import DocumentNode, GraphQLSyntaxError, Source, Token, TokenKind
 from graphql import SelectionSetNode as ComparedSelectionSet
-from graphql.language import Lexer
+from graphql.language import Lexer, SourceLocation
 from graphql.language.block_string import dedent_block_string_lines
 from graphql.language.parser import Parser
 
@@ -39,7 +39,7 @@ _BRACED = re.compile(r"\\u\{([0-9a-fA-F]+)\}|\\.")
 
 def parse(text: str, max_tokens: int) -> DocumentNode:
     """Raises GraphQLSyntaxError, also for what is nested too deeply."""
-    source = Source(text)
+    source = QuickSource(text)
     odd = not text.isascii() and _SURROGATE.search(text)
     parser = QuickParser(source, max_tokens=max_tokens, lexer=Lexer(source) if odd else QuickLexer(source))
     try:
@@ -47,6 +47,12 @@ def parse(text: str, max_tokens: int) -> DocumentNode:
     except RecursionError:
         start = parser.reached
     raise GraphQLSyntaxError(source, start, "Document is nested too deeply. Parsing aborted.")
+
+
+class QuickSource(Source):
+    def get_location(self, position: int) -> SourceLocation:
+        lines, last = _lines(self.body[:position])
+        return SourceLocation(1 + lines, position - last)
 
 
 class QuickLexer(Lexer):
@@ -66,9 +72,9 @@ class QuickLexer(Lexer):
         return super().read_next_token(position)
 
     def _pass_lines(self, passed: str, start: int) -> None:
-        last = max(passed.rfind("\n"), passed.rfind("\r"))
-        if last >= 0:
-            self.line += passed.count("\n") + passed.count("\r") - passed.count("\r\n")
+        lines, last = _lines(passed)
+        if lines:
+            self.line += lines
             self.line_start = start + last + 1
 
     def read_digits(self, start: int, first_char: str) -> int:
@@ -115,6 +121,12 @@ class SelectionSetNode(ComparedSelectionSet):
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
+
+
+def _lines(text: str) -> tuple[int, int]:
+    """How many lines end in it, and where the last of these ends; -1 when none does."""
+    ends = text.count("\n") + text.count("\r") - text.count("\r\n")
+    return ends, max(text.rfind("\n"), text.rfind("\r"))
 
 
 def _unescaped(valid: str) -> str:
