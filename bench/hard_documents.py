@@ -29,6 +29,7 @@ def documents() -> Iterator[Shape]:
         yield from fragments(number, (SELECTIONS - 2 * MAX_DEFINITIONS) // number)
     yield from fragments(TOKENS // 9, 1)
     yield from definitions()
+    yield from without_operations()
 
 
 def texts() -> Iterator[Shape]:
@@ -158,6 +159,14 @@ def fields() -> Iterator[Shape]:
         "introspection, many times",
         ("{ " + " ".join(f"a{n}: __type(name: {n}) {{ name kind }}" for n in range(LIMITS.root_fields)) + " }"),
     )
+
+
+def without_operations() -> Iterator[Shape]:
+    for number in (SELECTIONS, TOKENS):
+        yield f"a fragment of {number} unknown fields alone", "fragment F on User { " + _numbered("f", number) + " }"
+    hidden = f"fragment F on User {{ {_numbered('f', TOKENS - 60)} }}" + "fragment F on User { id }"
+    yield "a large fragment hidden by another", "{ viewer { ...F } }" + hidden
+    yield "many fragments alone", "".join(f"fragment F{n} on User {{ id }} " for n in range(TOKENS // 7))
 
 
 def merging() -> Iterator[Shape]:

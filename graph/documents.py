@@ -22,7 +22,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graph.errors import GraphQLCode
-from graph.limits import Limits, too_long
+from graph.limits import Limits, refusals_of_document, too_long
 from graph.outlines import Outline, outline_of
 from graph.syntax import parse
 
@@ -108,7 +108,7 @@ class Documents:
         document = self._read(text)
         outline = document.outline(schema, node)
         if not outline.operations:
-            return document.errors(schema, node, rules) or [_without_operation()]
+            return refusals_of_document(outline) or document.errors(schema, node, rules)
         if name is None and len(outline.operations) > 1:
             return [_unresolved()]
         refusals = self.limits.refusals(outline, outline.index(name), variables)
@@ -157,8 +157,3 @@ def _unresolved() -> GraphQLError:
     """Strawberry runs the first of several operations when none is named; GraphQL § 6.1 asks to refuse."""
     code = {"code": GraphQLCode.OPERATION_RESOLUTION_FAILURE}
     return GraphQLError("The document holds several operations: name one in `operationName`.", extensions=code)
-
-
-def _without_operation() -> GraphQLError:
-    code = {"code": GraphQLCode.OPERATION_RESOLUTION_FAILURE}
-    return GraphQLError("The document holds no operation.", extensions=code)

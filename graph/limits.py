@@ -32,6 +32,9 @@ MAX_VARIABLES = 500
 MAX_GIVEN_VALUES = 1_000
 """In all variables that a request gives. Each that does not fit its type costs some 50 µs."""
 
+Broken = tuple[str, str, int, int]
+"""The limit, what it counts, its bound and what was counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -61,23 +64,15 @@ class Limits:
     def refusals(self, outline: Outline, index: int, variables: Mapping[str, Any]) -> list[GraphQLError]:
         """Why an operation of a document may not run; nothing when it may."""
         operation = outline.operations[index]
-        return [_refusal(*broken, operation) for broken in self._broken(outline, index, variables)] + (
+        broken = (*_broken_by_document(outline), *self._broken(outline, index, variables))
+        return [_refusal(*each, operation) for each in broken] + (
             [_introspection(operation)] if outline.counts[index].introspection and not self.introspection else []
         )
 
-    def _broken(
-        self, outline: Outline, index: int, variables: Mapping[str, Any]
-    ) -> Iterator[tuple[str, str, int, int]]:
-        """The limit, what it counts, its bound and what was counted."""
+    def _broken(self, outline: Outline, index: int, variables: Mapping[str, Any]) -> Iterator[Broken]:
         counts = outline.counts[index]
-        definitions = len(outline.operations) + len(outline.fragments)
         given, characters = size_of(variables)
-        for limit, counted_things, bound, counted in (
-            ("definitions", "operations and fragments in its document", MAX_DEFINITIONS, definitions),
-            ("selections", "selections in its document", MAX_SELECTIONS, outline.visited),
-            ("values", "values in one argument", MAX_VALUES, outline.values),
-            ("valueDepth", "lists and objects in each other", MAX_VALUE_DEPTH, outline.value_depth),
-            ("variables", "variables declared and read in its document", MAX_VARIABLES, outline.variables),
+        yield from _above(
             ("variableValues", "values in its variables", MAX_GIVEN_VALUES, given),
             ("variableCharacters", "characters in its variables", MAX_CHARACTERS, characters),
             ("depth", "fields one in another", self.depth, counts.depth),
@@ -85,9 +80,26 @@ class Limits:
             ("rootFields", "root fields", self.root_fields, counts.root_fields),
             ("directives", "directives", self.directives, counts.directives),
             ("cost", "fields in its answer, by estimate", self.cost, outline.cost(index, variables)),
-        ):
-            if counted > bound:
-                yield limit, counted_things, bound, counted
+        )
+
+
+def refusals_of_document(outline: Outline) -> list[GraphQLError]:
+    """Why a document is not even validated, whichever of its operations is meant."""
+    return [_refusal(*each) for each in _broken_by_document(outline)]
+
+
+def _broken_by_document(outline: Outline) -> Iterator[Broken]:
+    return _above(
+        ("definitions", "operations and fragments in its document", MAX_DEFINITIONS, outline.definitions),
+        ("selections", "selections in its document", MAX_SELECTIONS, outline.visited),
+        ("values", "values in one argument", MAX_VALUES, outline.values),
+        ("valueDepth", "lists and objects in each other", MAX_VALUE_DEPTH, outline.value_depth),
+        ("variables", "variables declared and read in its document", MAX_VARIABLES, outline.variables),
+    )
+
+
+def _above(*limits: Broken) -> Iterator[Broken]:
+    return (each for each in limits if each[3] > each[2])
 
 
 def too_long(text: str) -> GraphQLError | None:

@@ -126,6 +126,8 @@ class Outline:
     """The operations', in their order."""
     fragments: Mapping[str, Part]
     counts: tuple[Counts, ...]
+    definitions: int
+    """Operations and fragments, with those that have the name of another."""
     visited: int
     variables: int
     """Declared and read: by fragments once for each operation, as the validation looks at them."""
@@ -153,32 +155,25 @@ class Outline:
 
 
 def outline_of(schema: GraphQLSchema, document: DocumentNode) -> Outline:
-    operations, fragments = [], {}
-    for node in document.definitions:
-        if isinstance(node, OperationDefinitionNode):
-            operations.append(node)
-        elif isinstance(node, FragmentDefinitionNode):
-            fragments[node.name.value] = node
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
     parts = [_part(schema, node, schema.get_root_type(node.operation)) for node in operations]
-    unordered = {
-        name: _part(schema, node, schema.get_type(node.type_condition.name.value)) for name, node in fragments.items()
-    }
+    all_ = [_part(schema, node, schema.get_type(node.type_condition.name.value)) for node in fragments]
+    unordered = {node.name.value: part for node, part in zip(fragments, all_, strict=True)}
     ordered = {name: unordered[name] for name in _innermost_first(unordered)}
     counted: dict[str, Counts] = {}
     for name, part in ordered.items():
         counted[name] = _counts(part, counted)
-    counts = tuple(_counts(part, counted) for part in parts)
-    every = (*parts, *ordered.values())
     return Outline(
         tuple(operations),
         tuple(parts),
         ordered,
-        counts,
-        visited=sum(part.visited for part in every),
-        variables=sum(part.variables for part in parts)
-        + sum(part.variables for part in ordered.values()) * len(operations),
-        values=max((part.values for part in every), default=0),
-        value_depth=max((part.value_depth for part in every), default=0),
+        tuple(_counts(part, counted) for part in parts),
+        definitions=len(operations) + len(fragments),
+        visited=sum(part.visited for part in (*parts, *all_)),
+        variables=sum(part.variables for part in parts) + sum(part.variables for part in all_) * len(operations),
+        values=max((part.values for part in (*parts, *all_)), default=0),
+        value_depth=max((part.value_depth for part in (*parts, *all_)), default=0),
     )
 
 
