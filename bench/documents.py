@@ -1,7 +1,7 @@
 """How long the hardest documents keep the server busy until it knows whether they may run: `python -m bench.documents`.
 
 CPU milliseconds of parsing, measuring and validating, of fitting the variables to their types, and of telling what is
-wrong, nothing remembered, the best of five. The slowest are printed (`--all`: every one; or those whose name holds a
+wrong, nothing remembered, the best of five; and of making requests out of bodies. The slowest are printed (`--all`: every one; or those whose name holds a
 word that is given). Fails above LIMIT.
 """
 
@@ -13,10 +13,13 @@ from typing import Any, cast
 
 from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, get_variable_values, specified_rules
 
-from bench.hard_documents import BODY, LIMITS, TEXT, documents
+from bench.hard_documents import documents
+from bench.hard_texts import BODY, LIMITS, TEXT
+from domain.errors import BadUserInput
 from graph.documents import Documents
 from graph.errors import tell_all
 from graph.limits import MAX_CHARACTERS, MAX_GIVEN_VALUES
+from graph.requests import decode_json, operation_of
 from graph.schema import create_schema
 
 LIMIT = 50.0
@@ -62,6 +65,37 @@ def variables() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "variables: a deep list", names, {"a": deep}
 
 
+def bodies() -> Iterator[tuple[str, bytes]]:
+    """Requests to the bound that are no JSON, late, or no request."""
+    yield "letters of two bytes", b'{"query": "' + "\u00e9".encode() * (BODY // 2) + b'"}'
+    yield "escapes", b'{"query": "' + b"\\u0041" * (BODY // 6) + b'"}'
+    yield "half characters", b'{"query": "{ a }", "variables": {"a": "' + b"\\ud800" * (BODY // 6) + b'"}}'
+    yield "not UTF-8, at the end", b'{"query": "' + b"x" * BODY + b"\xff" + b'"}'
+    yield "not closed", b'{"query": "' + b"x" * BODY
+    for name, unit in (("lists", b"["), ("objects", b'{"a":')):
+        yield f"nothing but {name}", unit * (BODY // len(unit))
+    yield "many numbers", b'{"query": "{ a }", "variables": {"a": [' + b"1.5e300," * (BODY // 8) + b"1]}}"
+    yield "long numbers", b'{"query": "{ a }", "variables": {"a": [' + (b"9" * 4_000 + b",") * (BODY // 4_001) + b"1]}}"
+    yield "one number", b'{"query": "{ a }", "variables": {"a": ' + b"9" * BODY + b"}}"
+    yield "many members", b'{"query": "{ a }"' + b"".join(b',"%d":1' % n for n in range(BODY // 9)) + b"}"
+    yield "many members, not closed", b'{"query": "{ a }"' + b"".join(b',"%d":1' % n for n in range(BODY // 9))
+
+
+def decoded(body: bytes) -> tuple[float, str]:
+    """CPU milliseconds until it is a request, and what comes of it."""
+    best, found = float("inf"), ""
+    for _ in range(TIMES):
+        gc.collect()
+        start = time.process_time()
+        try:
+            members = decode_json(body)
+            found = f"query of {len(operation_of(members).query):,}" if isinstance(members, dict) else "no object"
+        except BadUserInput as error:
+            found = error.message
+        best = min(best, (time.process_time() - start) * 1e3)
+    return best, found
+
+
 def judged(text: str, given: dict[str, Any], name: str | None) -> tuple[float, str]:
     """CPU milliseconds, and what is found."""
     best, found = float("inf"), ""
@@ -103,6 +137,10 @@ def main() -> int:
     for kind, text, given, name in judging:
         spent, found = judged(text, given, name)
         measured.append((spent, f"{spent:7.1f} ms  {len(text):7,}  {kind:50} {found}"))
+    for kind, body in bodies():
+        if not words or any(word in f"body: {kind}" for word in words):
+            spent, found = decoded(body)
+            measured.append((spent, f"{spent:7.1f} ms  {len(body):7,}  {f'body: {kind}':50} {found}"))
     measured.sort(reverse=True)
     for _, line in measured if words or "--all" in sys.argv else measured[:SHOWN]:
         print(line)

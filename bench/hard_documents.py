@@ -7,17 +7,9 @@ from collections.abc import Iterator
 
 from graphql import get_introspection_query
 
+from bench.hard_texts import LIMITS, SELECTIONS, TEXT, TOKENS, Shape, broken, numbered, strings, texts
 from domain.inputs import MESSAGE_LENGTH
-from graph.limits import MAX_CHARACTERS, MAX_DEFINITIONS, MAX_LINES, MAX_SELECTIONS, MAX_VALUES, Limits
-
-BODY = 262_144
-"""Bytes of the largest request."""
-LIMITS = Limits()
-TOKENS = LIMITS.tokens - 40
-SELECTIONS = MAX_SELECTIONS - 10
-TEXT = MAX_CHARACTERS - 100
-
-Shape = tuple[str, str]
+from graph.limits import MAX_DEFINITIONS, MAX_LINES, MAX_VALUES
 
 
 def documents() -> Iterator[Shape]:
@@ -32,106 +24,17 @@ def documents() -> Iterator[Shape]:
     yield from without_operations()
 
 
-def texts() -> Iterator[Shape]:
-    """Large in characters and lines, outside of strings."""
-    fillers = (
-        ("comment", "#" + "x" * BODY), ("commas", "," * BODY), ("byte order marks", "\ufeff" * BODY), ("spaces", " " * BODY),
-        ("lines", "\n" * BODY), ("lines of Windows", "\r\n" * (BODY // 2)), ("name", "x" * BODY),
-        ("short comments", "#\n" * (BODY // 2)), ("comments of emoji", "#" + "\U0001f600" * BODY),
-    )  # fmt: skip
-    for name, filler in fillers:
-        yield f"{name}, 256 KB", "{ viewer { id " + filler + "\n} }"
-        yield f"{name}, to the bound of characters", "{ viewer { id " + filler[:TEXT] + "\n} }"
-        yield f"{name}, to the bound of lines", "{ viewer { id " + filler[: MAX_LINES - 2] + "\n} }"
-    yield "comments, to the bound of tokens", "{ viewer { id } }" + "#\n" * TOKENS
-    yield "long comments, to the bound of tokens", "{ viewer { id } }" + f"#{'x' * (TEXT // TOKENS - 2)}\n" * TOKENS
-    yield (
-        "blanks, and fields to the bound",
-        "{ viewer { " + ", " * (TEXT // 2 - TOKENS) + _numbered("f", SELECTIONS) + "} }",
-    )
-    yield "an error on each line", "{ viewer { " + "\n" * (MAX_LINES - 1) + _numbered("f", SELECTIONS) + " } }"
-
-
-def strings() -> Iterator[Shape]:
-    """Large in one string, and in many."""
-    escapes = (
-        ("letters", "x"), ("\\u0041", "\\u0041"), ('\\"', '\\"'), ("\\u{1F600}", "\\u{1F600}"), ("emoji", "\U0001f600"),
-        ("pairs", "\\uD83D\\uDE00"), ("alternating escapes", "x\\n"), ("controls", "\x01"),
-    )  # fmt: skip
-    for name, unit in escapes:
-        yield f"a string of {name}", '{ node(id: "' + unit * (TEXT // len(unit)) + '") { id } }'
-        yield (
-            f"a string of {name}, and fields",
-            (
-                '{ node(id: "'
-                + unit * ((TEXT - 6 * SELECTIONS) // len(unit))
-                + '") { '
-                + _numbered("f", SELECTIONS)
-                + "} }"
-            ),
-        )
-    for name, unit in (
-        ("letters", "x"),
-        ("quotes", '\\"""'),
-        ("lines", "\n"),
-        ("indented lines", "\n    x"),
-        ("quote", '" '),
-    ):
-        repeated = min(TEXT // len(unit), MAX_LINES - 10 if "\n" in unit else TEXT)
-        yield f"a block string of {name}", '{ node(id: """' + unit * repeated + '""") { id } }'
-    lines = "xxxx\n" * (MAX_LINES - 1)
-    yield "a block string of lines, and fields", f'{{ node(id: """{lines}""") {{ {"id " * TOKENS} }} }}'
-    yield "empty strings", "{ node(id: [" + '"" ' * TOKENS + "]) { id } }"
-    yield "empty block strings", "{ node(id: [" + '"""""" ' * TOKENS + "]) { id } }"
-    yield (
-        "escapes in each of many strings",
-        ("{ node(id: [" + f'"{chr(92)}u0041{chr(92)}u0041" ' * (MAX_VALUES - 2) + "]) { id } }"),
-    )
-    yield (
-        "a text that does not fit, with unknown members",
-        (
-            f'subscription {{ sendMessage(input: {{ text: "{"x" * (TEXT - 4_000)}" {_numbered("f", 99, ": 1")} }}) {{ seq }} }}'
-        ),
-    )
-    escaped = "\\u0001" * (TEXT // 6 - 1_000)
-    yield (
-        "controls that are printed, with unknown members",
-        (f'subscription {{ sendMessage(input: {{ text: "{escaped}" {_numbered("f", 99, ": 1")} }}) {{ seq }} }}'),
-    )
-
-
-def broken() -> Iterator[Shape]:
-    """Texts that are no GraphQL, late."""
-    fields_ = "{ viewer { " + "id " * SELECTIONS
-    room = TEXT - len(fields_)
-    for name, end in (
-        ("string", '"' + "x" * room), ("string of escapes", '"' + "\\n" * (room // 2)), ("block string", '"""' + "x" * room),
-        ("block string of quotes", '"""' + '\\"""' * (room // 4)), ("number", "1" * room + "x"), ("brace", ""),
-        ("bad character", "\x00"), ("spread", "..")
-    ):  # fmt: skip
-        yield f"fields, then an unclosed {name}", fields_ + end
-        yield f"an unclosed {name}", "{ viewer { id " + end
-    for name, unit in (("punctuation", "!$&()"), ("braces", "{"), ("brackets", "["), ("parentheses", "("), ("quotes", '"" '),
-                       ("letters", "x "), ("spreads", "..."), ("numbers", "0 ")):  # fmt: skip
-        yield f"nothing but {name}, 256 KB", unit * (BODY // len(unit))
-        yield f"nothing but {name}, to the bound", unit * (TOKENS // len(unit.strip()))
-    yield "lists in lists", "{ node(id: " + "[" * (TOKENS // 2) + "]" * (TOKENS // 2) + ") { id } }"
-    yield "objects in objects", "{ node(id: " + "{a:" * (TOKENS // 4) + "1" + "}" * (TOKENS // 4) + ") { id } }"
-    yield "fields in fields", "{ viewer " * (TOKENS // 2) + "}" * (TOKENS // 2)
-    yield "braces in braces", "{ viewer { " + "...{" * 190 + "id" + "}" * 192
-
-
 def fields() -> Iterator[Shape]:
     for number in (SELECTIONS, TOKENS):
         yield f"{number} times one field", "{ viewer { " + "id " * number + "} }"
-        yield f"{number} unknown fields", "{ viewer { " + _numbered("f", number) + " } }"
+        yield f"{number} unknown fields", "{ viewer { " + numbered("f", number) + " } }"
     for number in (SELECTIONS // 2, TOKENS // 4):
         yield f"{number} inline fragments", "{ viewer { " + "... { id } " * number + "} }"
         yield f"{number} typed inline fragments", "{ viewer { " + "... on User { id } " * (number * 2 // 3) + "} }"
     for number in (LIMITS.aliases, TOKENS // 3):
-        yield f"{number} aliases", "{ viewer { " + _numbered("a", number, ": id") + " } }"
+        yield f"{number} aliases", "{ viewer { " + numbered("a", number, ": id") + " } }"
     rest = SELECTIONS - LIMITS.aliases - 4
-    yield "aliases, and fields", f"{{ viewer {{ {_numbered('a', LIMITS.aliases, ': id')} {_numbered('f', rest)} }} }}"
+    yield "aliases, and fields", f"{{ viewer {{ {numbered('a', LIMITS.aliases, ': id')} {numbered('f', rest)} }} }}"
     yield "almost known fields", "{ sessions { " + _similar("edgesPageInfoConnection", SELECTIONS) + " } }"
     yield "almost known root fields", "{ " + _similar("agentsSessionMessages", LIMITS.root_fields) + " }"
     yield (
@@ -163,8 +66,8 @@ def fields() -> Iterator[Shape]:
 
 def without_operations() -> Iterator[Shape]:
     for number in (SELECTIONS, TOKENS):
-        yield f"a fragment of {number} unknown fields alone", "fragment F on User { " + _numbered("f", number) + " }"
-    hidden = f"fragment F on User {{ {_numbered('f', TOKENS - 60)} }}" + "fragment F on User { id }"
+        yield f"a fragment of {number} unknown fields alone", "fragment F on User { " + numbered("f", number) + " }"
+    hidden = f"fragment F on User {{ {numbered('f', TOKENS - 60)} }}" + "fragment F on User { id }"
     yield "a large fragment hidden by another", "{ viewer { ...F } }" + hidden
     yield "many fragments alone", "".join(f"fragment F{n} on User {{ id }} " for n in range(TOKENS // 7))
 
@@ -187,12 +90,12 @@ def merging() -> Iterator[Shape]:
         yield f"conflicts in {number} fragments", f"{{ viewer {{ {spread} }} }}{of_fragments}"
     long = "x" * 10_000
     yield "conflicts of long arguments", f'{{ viewer {{ a: f(x: "{long}") a: f(x: "{long}y") a: f(x: "{long}z") }} }}'
-    members = _numbered("m", MAX_VALUES - 10, ": 1")
+    members = numbered("m", MAX_VALUES - 10, ": 1")
     yield "conflicts of objects", "{ viewer { " + f"a: f(x: {{ {members} }}) " * (TOKENS // (MAX_VALUES * 3)) + "} }"
 
 
 def arguments() -> Iterator[Shape]:
-    yield "unknown arguments", "{ viewer { id(" + _numbered("f", TOKENS // 3, ": 1") + ") } }"
+    yield "unknown arguments", "{ viewer { id(" + numbered("f", TOKENS // 3, ": 1") + ") } }"
     yield "the same argument", "{ viewer { id(" + "a: 1 " * (TOKENS // 3) + ") } }"
     almost = " ".join(f"sessionIdAfterFirst{n}: 1" for n in range(TOKENS // 3))
     yield "almost known arguments", "{ messages(" + almost + ") { edges { cursor } } }"
@@ -201,7 +104,7 @@ def arguments() -> Iterator[Shape]:
         "arguments that are missing",
         (
             "{ node(id: 1) { ... on Query { "
-            + _numbered("a", LIMITS.aliases, ": messages { edges { cursor } }")
+            + numbered("a", LIMITS.aliases, ": messages { edges { cursor } }")
             + "} } }"
         ),
     )
@@ -214,7 +117,7 @@ def values() -> Iterator[Shape]:
         _roots(f"node(id: [{'1 ' * (MAX_VALUES - 2)}]) {{ id }}", TOKENS // MAX_VALUES),
     )
     for number in (MAX_VALUES - 10, TOKENS // 3):
-        members = _numbered("f", number, ": 1")
+        members = numbered("f", number, ": 1")
         yield f"{number} unknown members", f"subscription {{ sendMessage(input: {{ {members} }}) {{ seq }} }}"
         same = "text: 1 " * number
         yield f"{number} times one member", f"subscription {{ sendMessage(input: {{ {same} }}) {{ seq }} }}"
@@ -254,7 +157,7 @@ def directives() -> Iterator[Shape]:
             (
                 "{ viewer { "
                 + f"id {directive}" * LIMITS.directives
-                + _numbered("f", SELECTIONS - LIMITS.directives)
+                + numbered("f", SELECTIONS - LIMITS.directives)
                 + "} }"
             ),
         )
@@ -262,24 +165,24 @@ def directives() -> Iterator[Shape]:
 
 def variables() -> Iterator[Shape]:
     for number in (100, TOKENS // 9):
-        declared = _numbered("$v", number, ": Int")
+        declared = numbered("$v", number, ": Int")
         used = " ".join(f"s{n}: sessions(first: $v{n}) {{ edges {{ cursor }} }}" for n in range(19))
         yield f"{number} variables", f"query({declared}) {{ {used} }}"
     most = TOKENS // 4
-    yield "variables that are not used", f"query({_numbered('$v', most, ': Int')}) {{ viewer {{ id }} }}"
+    yield "variables that are not used", f"query({numbered('$v', most, ': Int')}) {{ viewer {{ id }} }}"
     yield "the same variable", f"query({'$v: Int ' * most}) {{ viewer {{ id }} }}"
-    yield "variables of unknown types", f"query({_numbered('$v', most, ': Chat')}) {{ viewer {{ id }} }}"
+    yield "variables of unknown types", f"query({numbered('$v', most, ': Chat')}) {{ viewer {{ id }} }}"
     almost = " ".join(f"$v{n}: SendMessagesInputs{n}" for n in range(most))
     yield "variables of almost known types", f"query({almost}) {{ viewer {{ id }} }}"
-    yield "variables of objects", f"query({_numbered('$v', most, ': User')}) {{ viewer {{ id }} }}"
+    yield "variables of objects", f"query({numbered('$v', most, ': User')}) {{ viewer {{ id }} }}"
     wrapped = "[" * 90 + "Int" + "]" * 90
-    yield "variables of nested lists", f"query({_numbered('$v', TOKENS // 190, f': {wrapped}')}) {{ viewer {{ id }} }}"
-    defaults = _numbered("$v", TOKENS // 6, ': Int = "x"')
+    yield "variables of nested lists", f"query({numbered('$v', TOKENS // 190, f': {wrapped}')}) {{ viewer {{ id }} }}"
+    defaults = numbered("$v", TOKENS // 6, ': Int = "x"')
     yield "variables with wrong defaults", f"query({defaults}) {{ viewer {{ id }} }}"
     undefined = " ".join(f"$u{n}" for n in range(MAX_VALUES - 2))
     yield "undefined variables", _roots(f"node(id: [{undefined}]) {{ id }}", TOKENS // (MAX_VALUES * 2))
     read = " ".join(f"$v{n}" for n in range(MAX_VALUES - 10))
-    declared = _numbered("$v", MAX_VALUES - 10, ": ID")
+    declared = numbered("$v", MAX_VALUES - 10, ": ID")
     yield "variables in a list", f"query({declared}) {{ node(id: [{read}]) {{ id }} }}"
     yield (
         "one variable in lists, of another type",
@@ -297,7 +200,7 @@ def operations() -> Iterator[Shape]:
         yield f"{number} operations, {read} undefined variables", without
     yield "operations of one name", "".join("query Q0 { viewer { id } } " for _ in each)
     yield "operations without names", "{ viewer { id } } " * (MAX_DEFINITIONS - 2)
-    fill = _numbered("f", SELECTIONS // MAX_DEFINITIONS - 2)
+    fill = numbered("f", SELECTIONS // MAX_DEFINITIONS - 2)
     yield "operations with unknown fields", "".join(f"query Q{n} {{ viewer {{ {fill} }} }} " for n in each)
     half = MAX_DEFINITIONS // 2 - 1
     chain = "".join(f"fragment F{n} on Query {{ ...F{n + 1} }} " for n in range(half))
@@ -311,7 +214,7 @@ def operations() -> Iterator[Shape]:
     )
     subscribed = "agents { id } " * 3
     yield "subscriptions to many things", "".join(f"subscription Q{n} {{ {subscribed} ...F }} " for n in each)
-    spreads = _numbered("...F", half)
+    spreads = numbered("...F", half)
     yield (
         "operations that spread every fragment",
         (
@@ -324,8 +227,8 @@ def operations() -> Iterator[Shape]:
 def fragments(number: int, fields_: int) -> Iterator[Shape]:
     each = range(number)
     fill = "id " * fields_
-    unknown = _numbered("f", fields_)
-    side_by_side = "{ viewer { " + _numbered("...F", number) + " } }"
+    unknown = numbered("f", fields_)
+    side_by_side = "{ viewer { " + numbered("...F", number) + " } }"
     for name, filling in (("", fill), (", with unknown fields", unknown)):
         texts_ = "".join(f"fragment F{n} on User {{ {filling} }}" for n in each)
         yield f"{number} fragments, side by side{name}", side_by_side + texts_
@@ -358,19 +261,15 @@ def fragments(number: int, fields_: int) -> Iterator[Shape]:
 
 def definitions() -> Iterator[Shape]:
     """Of a schema, which has no place in what is asked."""
-    yield "scalars", "{ viewer { id } }" + _numbered("scalar S", TOKENS // 2)
-    yield "types", "{ viewer { id } }" + _numbered("type T", TOKENS // 7, " { a: Int }")
-    yield "one type of many fields", "type T { " + _numbered("f", TOKENS // 3, ": Int") + " }"
-    yield "enums of many values", "enum E { " + _numbered("V", TOKENS - 10) + " }"
+    yield "scalars", "{ viewer { id } }" + numbered("scalar S", TOKENS // 2)
+    yield "types", "{ viewer { id } }" + numbered("type T", TOKENS // 7, " { a: Int }")
+    yield "one type of many fields", "type T { " + numbered("f", TOKENS // 3, ": Int") + " }"
+    yield "enums of many values", "enum E { " + numbered("V", TOKENS - 10) + " }"
     yield (
         "unions of unknown types",
         "union U = " + " | ".join(f"ChatSessionConnections{n}" for n in range(TOKENS // 2 - 9)),
     )
     yield "descriptions", '"x" query { viewer { id } } ' * (MAX_DEFINITIONS - 2)
-
-
-def _numbered(stem: str, number: int, end: str = "") -> str:
-    return " ".join(f"{stem}{n}{end}" for n in range(number))
 
 
 def _plain(unit: str, number: int) -> str:
