@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     max_sockets_per_address: int = Field(2_000, ge=1)
 
     # what one GraphQL operation may ask for
-    graphql_max_tokens: int = Field(3_000, ge=100)
+    graphql_max_tokens: int = Field(1_500, ge=100)
     graphql_max_depth: int = Field(20, ge=1)
     graphql_max_aliases: int = Field(200, ge=0)
     graphql_max_root_fields: int = Field(20, ge=1)

@@ -6,13 +6,15 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
+    ExecutableDefinitionNode,
+    ExecutableDefinitionsRule,
     GraphQLError,
     GraphQLSchema,
     OperationType,
     OverlappingFieldsCanBeMergedRule,
+    TypeInfo,
     ValidationContext,
     get_operation_ast,
-    parse,
     validate,
 )
 from strawberry.extensions import SchemaExtension
@@ -20,8 +22,9 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graph.errors import GraphQLCode
-from graph.limits import Limits, too_long
+from graph.limits import Limits, refusals_of_document, too_long
 from graph.outlines import Outline, outline_of
+from graph.syntax import parse
 
 KEPT_LENGTH = 16_384
 """Characters of the longest document that is remembered, so that 512 of them stay small."""
@@ -30,6 +33,8 @@ PASSING_DOCUMENTS = 4
 """Longer ones that are remembered, only so that one request does not read its own twice."""
 MAX_ERRORS = 10
 """That are looked for in one document."""
+MAX_ERRORS_OF_LONG = 3
+"""In one too long to be remembered: each may print all of a value, and so most of it."""
 MAX_COMPARISONS = 5_000
 """In graphql-core's units, about 1.5 µs each. Whether fields of one name can be merged is asked for each two of them."""
 
@@ -42,10 +47,11 @@ class Document:
         self.node: DocumentNode | GraphQLError
         """Or why it is none."""
         try:
-            self.node = parse(text, max_tokens=limits.tokens)
+            self.node = parse(text, limits.tokens)
         except GraphQLError as error:
             self.node = error.with_traceback(None)
         self._hide_suggestions = not limits.introspection
+        self._max_errors = MAX_ERRORS if len(text) <= KEPT_LENGTH else MAX_ERRORS_OF_LONG
         self._outline: Outline | None = None
         self._errors: list[GraphQLError] | None = None
 
@@ -59,7 +65,9 @@ class Document:
         if self._errors is None:
             own = [MergeableFields if rule is OverlappingFieldsCanBeMergedRule else rule for rule in rules]
             own += [MaybeNullValidationRule, OneOfInputValidationRule]  # as Strawberry adds them
-            self._errors = validate(schema, node, own, MAX_ERRORS, self._hide_suggestions)
+            self._errors = _not_executable(schema, node) or validate(
+                schema, node, own, self._max_errors, self._hide_suggestions
+            )
             for error in self._errors:
                 if error.message == "Validation aborted.":  # by MergeableFields
                     error.message = "Too many fields of the same names would have to be compared. Validation aborted."
@@ -99,6 +107,8 @@ class Documents:
             return [node]
         document = self._read(text)
         outline = document.outline(schema, node)
+        if not outline.operations:
+            return refusals_of_document(outline) or document.errors(schema, node, rules)
         if name is None and len(outline.operations) > 1:
             return [_unresolved()]
         refusals = self.limits.refusals(outline, outline.index(name), variables)
@@ -132,6 +142,15 @@ class MergeableFields(OverlappingFieldsCanBeMergedRule):
     def __init__(self, context: ValidationContext) -> None:
         super().__init__(context)
         self.rule_context.remaining_complexity_budget = MAX_COMPARISONS
+
+
+def _not_executable(schema: GraphQLSchema, node: DocumentNode) -> list[GraphQLError]:
+    """What is a schema's and not a request's. All that could be said beside it is beside the point."""
+    found = [part for part in node.definitions if not isinstance(part, ExecutableDefinitionNode)]
+    errors: list[GraphQLError] = []
+    context = ValidationContext(schema, node, TypeInfo(schema), errors.append)
+    ExecutableDefinitionsRule(context).enter_document(DocumentNode(definitions=tuple(found[:MAX_ERRORS])))
+    return errors
 
 
 def _unresolved() -> GraphQLError:

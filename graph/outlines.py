@@ -24,9 +24,7 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
-    ListValueNode,
     NullValueNode,
-    ObjectValueNode,
     OperationDefinitionNode,
     SelectionNode,
     VariableNode,
@@ -38,6 +36,7 @@ from graphql import (
 from graphql.language import ValueNode
 
 from domain.pages import MAX_PAGE, PageRequest
+from graph.literals import size_of_literal
 
 CEILING = 1_000_000_000
 """What counts stop at: a document of a few hundred bytes can stand for numbers of a hundred digits."""
@@ -98,6 +97,10 @@ class Part:
     """Fields that ask about the schema."""
     values: int = 0
     """In the largest argument or default value: itself, and what lists and objects hold."""
+    value_depth: int = 0
+    """Of lists and objects in each other, in one argument or default value."""
+    variables: int = 0
+    """Declared and read."""
     levels: list[Level] = field(default_factory=lambda: [Level(None, 0)])
     """Outer ones first; the first is the part's own."""
     spreads: list[Spread] = field(default_factory=list)
@@ -123,10 +126,13 @@ class Outline:
     """The operations', in their order."""
     fragments: Mapping[str, Part]
     counts: tuple[Counts, ...]
+    definitions: int
+    """Operations and fragments, with those that have the name of another."""
     visited: int
     variables: int
-    """That fragments read, once for each operation."""
+    """Declared and read: by fragments once for each operation, as the validation looks at them."""
     values: int
+    value_depth: int
 
     def index(self, name: str | None) -> int:
         """Of the operation of that name, or the first."""
@@ -149,29 +155,26 @@ class Outline:
 
 
 def outline_of(schema: GraphQLSchema, document: DocumentNode) -> Outline:
-    operations, fragments = [], {}
-    for node in document.definitions:
-        if isinstance(node, OperationDefinitionNode):
-            operations.append(node)
-        elif isinstance(node, FragmentDefinitionNode):
-            fragments[node.name.value] = node
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
     parts = [_part(schema, node, schema.get_root_type(node.operation)) for node in operations]
-    unordered = {
-        name: _part(schema, node, schema.get_type(node.type_condition.name.value)) for name, node in fragments.items()
-    }
+    all_ = [_part(schema, node, schema.get_type(node.type_condition.name.value)) for node in fragments]
+    unordered = {node.name.value: part for node, part in zip(fragments, all_, strict=True)}
     ordered = {name: unordered[name] for name in _innermost_first(unordered)}
     counted: dict[str, Counts] = {}
     for name, part in ordered.items():
         counted[name] = _counts(part, counted)
-    counts = tuple(_counts(part, counted) for part in parts)
-    visited = sum(part.visited for part in (*parts, *ordered.values()))
-    variables = sum(_text_of(node).count("$") for node in fragments.values()) * len(operations)
-    values = max((part.values for part in (*parts, *ordered.values())), default=0)
-    return Outline(tuple(operations), tuple(parts), ordered, counts, visited, variables, values)
-
-
-def _text_of(node: FragmentDefinitionNode) -> str:
-    return "" if node.loc is None else node.loc.source.body[node.loc.start : node.loc.end]
+    return Outline(
+        tuple(operations),
+        tuple(parts),
+        ordered,
+        tuple(_counts(part, counted) for part in parts),
+        definitions=len(operations) + len(fragments),
+        visited=sum(part.visited for part in (*parts, *all_)),
+        variables=sum(part.variables for part in parts) + sum(part.variables for part in all_) * len(operations),
+        values=max((part.values for part in (*parts, *all_)), default=0),
+        value_depth=max((part.value_depth for part in (*parts, *all_)), default=0),
+    )
 
 
 def _part(
@@ -181,6 +184,7 @@ def _part(
     part = Part()
     _count_given(part, node)
     for declared in node.variable_definitions or ():
+        part.variables += 1
         _count_given(part, declared)
     waiting: list[tuple[tuple[SelectionNode, ...], GraphQLNamedType | None, int, int, int]]
     waiting = [(node.selection_set.selections, root, 0, 1, 0)]
@@ -219,19 +223,10 @@ def _count_given(part: Part, node: Any) -> None:
         values += [argument.value for argument in directive.arguments or ()]
     default = getattr(node, "default_value", None)
     for value in (*values, *(() if default is None else (default,))):
-        part.values = max(part.values, _size(value))
-
-
-def _size(value: ValueNode) -> int:
-    waiting, size = [value], 0
-    while waiting:
-        held = waiting.pop()
-        size += 1
-        if isinstance(held, ListValueNode):
-            waiting += held.values
-        elif isinstance(held, ObjectValueNode):
-            waiting += [member.value for member in held.fields]
-    return size
+        size = size_of_literal(value)
+        part.values = max(part.values, size.values)
+        part.value_depth = max(part.value_depth, size.depth)
+        part.variables += size.variables
 
 
 def _count_field(part: Part, node: FieldNode, depth: int) -> None:
