@@ -25,10 +25,12 @@ from db.engine import Database
 from db.logins import SqlLoginStore
 from db.messages import SqlMessageStore
 from db.queue import SqlQueueStore
+from db.summaries import SqlSummaryStore
 from db.turns import SqlTurnStore
 from domain.accounts import Accounts
 from domain.agents.catalog import AgentCatalog
 from domain.agents.patience import Patience
+from domain.agents.summaries import Summaries
 from domain.agents.workflow import AnswerModel, build_workflow
 from domain.chats import Chats
 from domain.errors import DeskError
@@ -161,13 +163,16 @@ def answer_workflow(
     retriever: Retriever,
     catalog: AgentCatalog,
     models: Models,
+    summaries: Summaries | None = None,
 ) -> Workflow:
     """What answers a question, in a turn, in the terminal or in an evaluation."""
     patience = Patience(settings.turn_first_token_seconds, settings.turn_silence_seconds)
     model, by = models.answers, models.decides
     decider = choose_decider(settings, by) if by else None
     own = {agent: AnswerModel(its.chat, its.name) for agent, its in models.of_agents.items()}
-    return build_workflow(history, retriever, catalog, model.chat, model.name, model.error, patience, decider, own)
+    return build_workflow(
+        history, retriever, catalog, model.chat, model.name, model.error, patience, decider, own, summaries
+    )
 
 
 async def ingest(
@@ -198,7 +203,9 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             settings.max_answer_characters,
             settings.max_waiting_turns,
         )
-        workflow = answer_workflow(settings, messages, retriever, catalog, models)
+        summaries = Summaries(SqlSummaryStore(database))
+        stack.push_async_callback(summaries.close)
+        workflow = answer_workflow(settings, messages, retriever, catalog, models, summaries)
         runner = TurnRunner(workflow, turn_store, log, signals, limits)
         stack.push_async_callback(runner.close, Deadlines.of(settings.shutdown_seconds).step)
         places = PlaceLimits(

@@ -1,0 +1,129 @@
+"""Notes of a conversation: what its user stated, word for word, and shortly what was asked and answered.
+
+They are folded from the messages one after the other, and are as small after three hundred as after thirty: where there
+is no room, the least telling is dropped first, and of that the oldest. The same messages give the same notes, whichever
+part of them was folded when.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol, Self
+
+from domain.agents.facts import STATED, facts, opening, shortened
+from domain.model import Role
+from domain.terms import terms
+
+VERSION = 1
+"""Rises when the same messages give other notes, or are written down otherwise: stored ones of before count for nothing."""
+FACT_CHARACTERS, FACTS = 4_000, 60
+"""What is kept of what the user stated."""
+EXCHANGES = 8
+"""Questions that are kept with the beginnings of their answers: the last ones."""
+ASKED, ANSWERED = 120, 160
+"""Characters of each."""
+
+Picked = Mapping[int, Sequence[str]]
+"""What a language model picked of some lines, by their places, word for word."""
+
+
+class Said(Protocol):
+    """One message of a conversation."""
+
+    @property
+    def role(self) -> Role: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def said_at(self) -> datetime | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What the user stated, in their words. `weight` is how telling it is (domain.agents.facts)."""
+
+    text: str
+    weight: int
+    said_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question, and how its answer began."""
+
+    asked: str
+    answered: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """Oldest first."""
+
+    facts: tuple[Fact, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.facts or self.exchanges)
+
+    def after(self, lines: Iterable[Said], picked: Picked | None = None) -> Self:
+        """With what these lines add. Where a model `picked`, what people state of themselves is noted all the same: it
+        may not be talked out of that."""
+        notes = self
+        for place, line in enumerate(lines):
+            if line.role is Role.ASSISTANT:
+                notes = notes._answered(line)
+                continue
+            found = facts(line.text)
+            if picked is not None:
+                stated = [(text, weight) for text, weight in found if weight == STATED]
+                known = {text for text, _ in stated}
+                found = (*stated, *((text, STATED) for text in picked.get(place, ()) if text not in known))
+            for text, weight in found:
+                notes = notes._stated(Fact(text, weight, line.said_at))
+            notes = notes._asked(line)
+        return notes
+
+    def written(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "facts": [[it.text, it.weight, it.said_at.isoformat() if it.said_at else None] for it in self.facts],
+            "exchanges": [[it.asked, it.answered] for it in self.exchanges],
+        }
+
+    @classmethod
+    def read(cls, written: Mapping[str, Any]) -> Self:
+        """Raises ValueError for what `written` did not write."""
+        try:
+            return cls(
+                tuple(
+                    Fact(str(text), int(weight), datetime.fromisoformat(at) if at else None)
+                    for text, weight, at in written["facts"]
+                ),
+                tuple(Exchange(str(asked), str(answered)) for asked, answered in written["exchanges"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError("these are no notes") from error
+
+    def _stated(self, fact: Fact) -> Self:
+        """What is said again counts from when it was said last."""
+        said = terms(fact.text)
+        kept = [it for it in self.facts if terms(it.text) != said]
+        kept.append(fact)
+        while len(kept) > FACTS or sum(len(it.text) for it in kept) > FACT_CHARACTERS:
+            kept.remove(min(kept, key=lambda it: it.weight))  # the first of the least telling
+        return replace(self, facts=tuple(kept))
+
+    def _asked(self, line: Said) -> Self:
+        exchange = Exchange(shortened(line.text, ASKED))
+        return replace(self, exchanges=(*self.exchanges, exchange)[-EXCHANGES:])
+
+    def _answered(self, line: Said) -> Self:
+        if not self.exchanges:
+            return self
+        last = replace(self.exchanges[-1], answered=opening(line.text, ANSWERED))
+        return replace(self, exchanges=(*self.exchanges[:-1], last))
+
+
+NO_NOTES = Notes()
