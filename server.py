@@ -30,6 +30,7 @@ from db.turns import SqlTurnStore
 from domain.accounts import Accounts
 from domain.agents.catalog import AgentCatalog
 from domain.agents.patience import Patience
+from domain.agents.picking import PickingModel
 from domain.agents.summaries import Summaries
 from domain.agents.workflow import AnswerModel, build_workflow
 from domain.chats import Chats
@@ -203,7 +204,8 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             settings.max_answer_characters,
             settings.max_waiting_turns,
         )
-        summaries = Summaries(SqlSummaryStore(database))
+        picker = PickingModel(choose_decider(settings, models.decides)) if models.decides else None
+        summaries = Summaries(SqlSummaryStore(database), picker)
         stack.push_async_callback(summaries.close)
         workflow = answer_workflow(settings, messages, retriever, catalog, models, summaries)
         runner = TurnRunner(workflow, turn_store, log, signals, limits)

@@ -2,7 +2,8 @@
 
 A sentence makes a statement unless it asks, announces (`The steps are:`) or holds no word that could be checked. It is
 grounded when the passages that the answer cites support it (`domain.agents.support`), whether a marker stands behind
-it or, as models often write, behind a later sentence of the same thought.
+it or, as models often write, behind a later sentence of the same thought. What an answer says of its reader (`Your team
+has 12 people`) and the reader said before needs no document, and is no statement.
 """
 
 import re
@@ -29,6 +30,8 @@ _DENIES_THE_DOCUMENTS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_OF_THE_READER = re.compile(r"\byou(?:r|rs)?\b", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Citation:
@@ -54,8 +57,8 @@ class Grounding:
         return self.grounded / self.statements if self.statements else None
 
 
-def grounding(text: str, sources: Mapping[int, Passage]) -> Grounding:
-    """`sources` are the cited passages by their ordinals."""
+def grounding(text: str, sources: Mapping[int, Passage], told: Sequence[str] = ()) -> Grounding:
+    """`sources` are the cited passages by their ordinals; `told` is what the reader said of themselves."""
     blank, markers = _without_markers(text)
     found = sentences(blank)
     cited: dict[int, list[int]] = {}
@@ -74,8 +77,10 @@ def grounding(text: str, sources: Mapping[int, Passage]) -> Grounding:
                 held = support(statement, passage.chunk.text, passage.chunk.title)
                 citations.setdefault((ordinal, span), Citation(ordinal, span, held.span if held.enough else None))
         if statement.claims and not words.endswith(("?", ":")):
-            statements += 1
-            grounded += _is_grounded(statement, sources, cited.get(place, ()))
+            is_grounded = _is_grounded(statement, sources, cited.get(place, ()))
+            if is_grounded or not (_OF_THE_READER.search(words) and any(support(statement, it).enough for it in told)):
+                statements += 1
+                grounded += is_grounded
     return Grounding(tuple(citations.values()), statements, grounded)
 
 
@@ -100,6 +105,8 @@ async def cite(state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
     if draft.model is None:  # it says what the desk says of itself
         return {}
     found = grounding(draft.text, draft.cited)
+    if shortfall(draft.text, found):
+        found = grounding(draft.text, draft.cited, [fact.text for fact in state["conversation"].known.facts])
     text = draft.text
     if note := shortfall(text, found):
         note = f"\n\n{note}"

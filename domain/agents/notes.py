@@ -85,6 +85,10 @@ class Notes:
             notes = notes._asked(line)
         return notes
 
+    def within(self, characters: int) -> Self:
+        """The most telling of what the user stated, and nothing else."""
+        return replace(self, facts=_kept(self.facts, FACTS, characters), exchanges=())
+
     def written(self) -> dict[str, Any]:
         """As JSON."""
         return {
@@ -109,11 +113,8 @@ class Notes:
     def _stated(self, fact: Fact) -> Self:
         """What is said again counts from when it was said last."""
         said = terms(fact.text)
-        kept = [it for it in self.facts if terms(it.text) != said]
-        kept.append(fact)
-        while len(kept) > FACTS or sum(len(it.text) for it in kept) > FACT_CHARACTERS:
-            kept.remove(min(kept, key=lambda it: it.weight))  # the first of the least telling
-        return replace(self, facts=tuple(kept))
+        others = [it for it in self.facts if terms(it.text) != said]
+        return replace(self, facts=_kept([*others, fact], FACTS, FACT_CHARACTERS))
 
     def _asked(self, line: Said) -> Self:
         exchange = Exchange(shortened(line.text, ASKED))
@@ -124,6 +125,14 @@ class Notes:
             return self
         last = replace(self.exchanges[-1], answered=opening(line.text, ANSWERED))
         return replace(self, exchanges=(*self.exchanges[:-1], last))
+
+
+def _kept(facts: Iterable[Fact], most: int, characters: int) -> tuple[Fact, ...]:
+    """As many as there is room for: the first of the least telling go first."""
+    kept = list(facts)
+    while len(kept) > most or sum(len(it.text) for it in kept) > characters:
+        kept.remove(min(kept, key=lambda it: it.weight))
+    return tuple(kept)
 
 
 NO_NOTES = Notes()

@@ -14,11 +14,11 @@ from langgraph.runtime import Runtime
 
 from domain.agents.citations import CitationWriter
 from domain.agents.facts import OF_THEMSELVES
-from domain.agents.mentions import LIGHT, words_of
+from domain.agents.mentions import LIGHT, Mention, is_name, mentions, words_of
 from domain.agents.notes import Fact, Notes
 from domain.agents.prompts import Numbered
 from domain.agents.state import Conversation, Draft, Routing, TurnContext, TurnState
-from domain.model import Usage
+from domain.model import Role, Usage
 from domain.terms import content_terms, stem, terms
 
 LONGEST = 200
@@ -161,7 +161,7 @@ def recollected(question: str, notes: Notes) -> Sequence[Fact]:
 async def recollect(state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
     """Node `recollect`."""
     context, question = runtime.context, runtime.context.question.text
-    facts = recollected(question, known(state["conversation"]))
+    facts = recollected(question, state["conversation"].known)
     if not facts:
         return {}
     context.recorder.route_chosen((), question)
@@ -172,9 +172,26 @@ async def recollect(state: TurnState, runtime: Runtime[TurnContext]) -> TurnStat
     return {"standalone_question": question, "routing": routing, "draft": Draft(writer.text, (), Usage(0, 0))}
 
 
-def known(conversation: Conversation) -> Notes:
-    """With what was said within the window."""
-    return conversation.notes.after(conversation.lines)
+def meant_by(question: str, conversation: Conversation) -> str | None:
+    """What the question's `my plan` is, by what the user said of theirs before the window (`the Studio plan`); None where
+    the window speaks of it, or nobody does."""
+    owned = [it for it in mentions(question, 0, Role.USER) if it.determiner in ("my", "our") and len(it.words) == 1]
+    if not owned or not conversation.notes.facts:
+        return None
+    spoken = {it.head for asked in conversation.questions for it in _named(asked)}
+    for mention in owned:
+        if mention.head in spoken:
+            continue
+        for fact in reversed(conversation.notes.facts):
+            if fact.weight >= OF_THEMSELVES:
+                for it in _named(fact.text):
+                    if it.head == mention.head:
+                        return it.text
+    return None
+
+
+def _named(text: str) -> list[Mention]:
+    return [it for it in mentions(text, 0, Role.USER) if len(it.words) > 1 and any(map(is_name, it.words))]
 
 
 def told(facts: Iterable[Fact]) -> str:

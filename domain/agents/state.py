@@ -33,6 +33,11 @@ class Conversation:
     def questions(self) -> tuple[str, ...]:
         return tuple(line.text for line in self.lines if line.role is Role.USER)
 
+    @property
+    def known(self) -> Notes:
+        """The notes with what the last messages add."""
+        return self.notes.after(self.lines)
+
 
 @dataclass(frozen=True, slots=True)
 class Need:

@@ -31,8 +31,9 @@ _log = structlog.get_logger()
 class Picker(Protocol):
     """Finds what is worth keeping in lines of a conversation."""
 
-    async def pick(self, notes: Notes, lines: Sequence[Line]) -> Picked | None:
-        """None leaves it to the embedded method. Raises nothing of the model's."""
+    async def pick(self, lines: Sequence[Line], message_id: int) -> Picked | None:
+        """None leaves it to the embedded method. `message_id` is the last line's, for the log. Raises nothing of a
+        model's."""
         ...
 
 
@@ -115,7 +116,7 @@ class Summaries:
         if not messages:
             return False
         lines = lines_of(messages)
-        picked = await self._picker.pick(known.notes, lines) if self._picker is not None else None
+        picked = await self._picker.pick(lines, messages[-1].id) if self._picker is not None else None
         notes = known.notes.after(lines, picked)
         before = stored if known.up_to_message_id is not None else None
         new = StoredSummary(messages[-1].id, VERSION, notes.written())
