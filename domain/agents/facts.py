@@ -27,7 +27,7 @@ _LASTING = re.compile(
     rf"^{_LEAD}(?:my|our)\s+(?:[\w'’&/-]+\s+){{1,6}}?"
     r"(?:is|are|was|were|has|have|had|ends?|starts?|begins?|runs?|expires?|closes)\b"
     rf"|^{_LEAD}(?:i|we)(?:['’](?:m|re|ve)\b|\s+(?:(?:all|both|currently|now|only|usually|always|mostly|just)\s+)?(?:am|are"
-    r"|were|have|had|use|used|own|run|live|work|prefer|like|sell|manage|lead|bought|chose|picked|switched|moved|started"
+    r"|were|(?:have|had)(?!\s+(?:\w+ly\s+)?(?:\w+ed|\w+en|been|done|made|tried|sent|paid|found|read|set|put)\b)|use|used|own|run|live|work|prefer|like|sell|manage|lead|bought|chose|picked|switched|moved|started"
     r"|joined|signed|plan|expect|employ|speak|teach|study|represent|belong|come|operate|host)\b)"
     r"|\bof us\b|\bcall me\b|\bmy name\b|^(?:please )?(?:remember|note|keep in mind)\b",
     re.IGNORECASE,

@@ -1,18 +1,19 @@
 """Notes of a conversation: what its user stated, word for word, and shortly what was asked and answered.
 
 They are folded from the messages one after the other, and are as small after three hundred as after thirty: where there
-is no room, the least telling is dropped first, and of that the oldest. The same messages give the same notes, whichever
+is no room, the least telling is dropped first, and of that what was said again, then the oldest. The same messages give the same notes, whichever
 part of them was folded when.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol, Self
 
 from domain.agents.facts import STATED, facts, opening, shortened
 from domain.model import Role
-from domain.terms import terms
+from domain.terms import content_terms, terms
 
 VERSION = 1
 """Rises when the same messages give other notes, or are written down otherwise: stored ones of before count for nothing."""
@@ -128,11 +129,25 @@ class Notes:
 
 
 def _kept(facts: Iterable[Fact], most: int, characters: int) -> tuple[Fact, ...]:
-    """As many as there is room for: the first of the least telling go first."""
+    """As many as there is room for: of the least telling, those go first of which much is said again later, the oldest
+    first."""
     kept = list(facts)
     while len(kept) > most or sum(len(it.text) for it in kept) > characters:
-        kept.remove(min(kept, key=lambda it: it.weight))
+        least = min(it.weight for it in kept)
+        candidates = [place for place, it in enumerate(kept) if it.weight == least]
+        said_again = (place for place in candidates if _is_said_again(kept[place], kept[place + 1 :]))
+        del kept[next(said_again, candidates[0])]
     return tuple(kept)
+
+
+def _is_said_again(fact: Fact, later: Iterable[Fact]) -> bool:
+    said = _content(fact.text)
+    return any(2 * len(said & _content(it.text)) >= len(said) for it in later)
+
+
+@lru_cache(maxsize=2_000)
+def _content(text: str) -> frozenset[str]:
+    return frozenset(content_terms(text))
 
 
 NO_NOTES = Notes()
