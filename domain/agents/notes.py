@@ -142,7 +142,7 @@ def _kept(facts: Iterable[Fact], most: int, characters: int) -> tuple[Fact, ...]
 
 def _is_said_again(fact: Fact, later: Iterable[Fact]) -> bool:
     said = _content(fact.text)
-    return any(2 * len(said & _content(it.text)) >= len(said) for it in later)
+    return any(2 * len(said & _content(it.text)) > len(said) for it in later)
 
 
 @lru_cache(maxsize=2_000)

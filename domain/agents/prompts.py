@@ -38,7 +38,8 @@ _ABOUT_NOTES = """
   a number."""
 _TAG = re.compile(r"<(?=\s*/?\s*passage\b)\s*/?\s*passage", re.IGNORECASE)
 """What a document could end its quotation with."""
-_NOTES_TAG = re.compile(r"<(?=\s*/?\s*notes\b)", re.IGNORECASE)
+_NOTES_TAG = re.compile(r"<(?=\s*/?\s*(?:notes|passage)\b)", re.IGNORECASE)
+"""What something said could end its quotation with, or pass for a passage by."""
 SHORT_LINE = 1_000
 """Characters of each message of the conversation that a trimmed prompt keeps, and of the notes."""
 

@@ -33,31 +33,34 @@ _SAY = (
     r"(?:say|said|tell|told|mention|mentioned|write|wrote|written|state|stated|describe|described|give|given|call|called"
     r"|name|named)"
 )
+_YOU = (
+    r"(?:(?:do|can|could|would|will)\s+you\s+(?:please\s+|still\s+)?(?:know|tell\s+me|remember|recall|remind\s+me(?:\s+of)?)"
+    r"\s+)?"
+)
 _SAID = re.compile(
-    rf"{_LEAD}(?:"
+    rf"{_LEAD}{_YOU}(?:"
     rf"{_WHICH}\b[^.?!]*\b(?:did|have|had|do)\s+(?:i|we)\s+(?:(?:just|already|ever|once)\s+)?{_SAY}\b"
     rf"|{_WHICH}(?:['’]s)?\b[^.?!]*\b(?:i|we)\s+(?:(?:just|already|once)\s+)?(?:said|told|mentioned|wrote|stated)\b"
     rf"|(?:did|have|had)\s+(?:i|we)\s+(?:(?:just|already|ever|once)\s+)?{_SAY}\b"
-    rf"|(?:do|can|could)\s+you\s+(?:still\s+)?(?:remember|recall|know)\s+{_WHICH}\b[^.?!]*\b(?:i|we)\s+"
-    r"(?:said|told|mentioned|wrote|stated)\b"
-    rf"|(?:(?:do|can|could)\s+you\s+(?:still\s+)?(?:remember|recall)|remind\s+me(?:\s+of)?)\s+(?:{_WHICH}\s+(?:is|are|was|were)\s+)?"
-    r"(?:my|our)\b"
     r")[^.?!]*[.?!]*$",
     re.IGNORECASE,
 )
 _OURS = re.compile(
-    rf"{_LEAD}(?:(?:do|can|could)\s+you\s+(?:know|tell\s+me)\s+)?(?:"
+    rf"{_LEAD}{_YOU}(?:"
     r"(?:what|who|which|when|where)(?:['’]s|['’]re|\s+(?:is|are|was|were))\s+(?:my|our)\b"
     r"|(?:what|who|which|when|where)\s+(?:my|our)\s+(?:[\w'’-]+\s+){1,4}(?:is|are|was|were)$"
     r"|how\s+(?:big|large|old|long|many\s+\w+)(?:\s+(?:is|are|was|were))?(?:\s+(?:there|in|on))*\s+(?:my|our)\b"
-    r"|how\s+many\s+(?:of\s+us\s+are\s+there|[\w-]+\s+(?:are\s+we|do\s+(?:i|we)\s+have))"
-    r"|(?:what|which)\s+(?:[\w-]+\s+){1,3}(?:am|are|do)\s+(?:i|we)\s*(?:on|in|at|use|have|own|run|prefer|work|live)?\b"
+    r"|how\s+many\s+(?:of\s+us\s+are\s+there|[\w-]+\s+(?:are\s+we|do\s+(?:i|we)\s+have(?!\s+to\b)))"
+    r"|(?:what|which)\s+(?:[\w-]+\s+){1,3}(?:(?:am|are)\s+(?:i|we)\s+(?:on|in|at)"
+    r"|do\s+(?:i|we)\s+(?:use|have(?!\s+to\b)|own|run|prefer|work|live))\b"
     r"|where\s+(?:do|am|are)\s+(?:i|we)\s+(?:live|work|based|located)\b"
     r"|when\s+(?:do|does|did)\s+(?:my|our)\b"
     r"|who\s+am\s+i\b"
+    r"|(?:(?:do|can|could)\s+you\s+(?:still\s+)?(?:know|remember|recall)|remind\s+me(?:\s+of)?)\s+(?:my|our)\b"
     r")[^.?!,;]*[.?!]*$",
     re.IGNORECASE,
 )
+_SUPPOSES = re.compile(rf"\b(?:if|when|once|after|before)\s+(?:i|we)\s+{_SAY}\b", re.IGNORECASE)
 _NAMED = ((re.compile(r"\bwho am i\b", re.IGNORECASE), "name"), (re.compile(r"\bof us\b", re.IGNORECASE), "us"))
 """What is asked for without a word that tells it."""
 _NOT_TELLING = words_of(
@@ -114,10 +117,11 @@ class _Asked:
         text = question.strip()
         if len(text) > LONGEST:
             return None
-        outright = bool(_SAID.match(text))
+        outright = bool(_SAID.match(text)) and not _SUPPOSES.search(text)
         if not outright and not _OURS.match(text):
             return None
-        named = frozenset(content_terms(text)) - LIGHT - _NOT_TELLING
+        named = frozenset(content_terms(text)) - _NOT_TELLING
+        named = named - LIGHT or named
         named |= {word for form, word in _NAMED if form.search(text)}
         if not outright and (not named or named & _OF_DOCUMENTS):
             return None
