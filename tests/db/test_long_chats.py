@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 
+from db.summaries import SqlSummaryStore
 from domain.agents.answering import DirectModel
 from domain.agents.memory import READ, WINDOW, recalled
 from domain.agents.notes import Notes
 from domain.agents.recollection import FROM_THE_CHAT
 from domain.agents.summaries import Summaries, Summary
-from domain.errors import ModelUnavailable
+from domain.errors import DatabaseUnavailable, ModelUnavailable
 from domain.model import Message
 from domain.pages import PageRequest
 from domain.ports import StoredSummary, TurnRequest
@@ -205,3 +207,27 @@ async def test_an_answer_that_is_written_anew_changes_the_notes(chat: LongChat, 
     renewed = await notes(chat)
     assert "Something else entirely." in [it.answered for it in renewed.exchanges]
     assert FACT in [fact.text for fact in renewed.facts]
+
+
+class Away(SqlSummaryStore):
+    """Stores nothing while it is away."""
+
+    away = True
+
+    async def save_summary(
+        self, chat_id: int, summary: StoredSummary, before: StoredSummary | None, covered: Sequence[int]
+    ) -> bool:
+        if self.away:
+            raise DatabaseUnavailable
+        return await super().save_summary(chat_id, summary, before, covered)
+
+
+async def test_notes_that_cannot_be_stored_are_taken_later(stores: Stores, small_desk: Desk) -> None:
+    store = Away(stores.database)
+    async with long_chat(replace(stores, summaries=store), small_desk, "eve") as chat:
+        await chat.ask(f"{FACT} Can we book a study room?")
+        await chat.chatter(60)
+        assert await store.get_summary(chat.chat.id) is None
+        store.away = False
+        await chat.ask("How are tomatoes fed?")
+        assert FACT in (await chat.ask("What is my team size?")).text
