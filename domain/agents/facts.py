@@ -74,6 +74,7 @@ def telling(sentence: str) -> int:
     return ASIDE if number_or_name else 0
 
 
+@lru_cache(maxsize=2_000)
 def opening(text: str, longest: int) -> str:
     """The first sentence."""
     found = sentences(text[: 4 * longest])

@@ -113,8 +113,8 @@ class Notes:
 
     def _stated(self, fact: Fact) -> Self:
         """What is said again counts from when it was said last."""
-        said = terms(fact.text)
-        others = [it for it in self.facts if terms(it.text) != said]
+        said = _words(fact.text)
+        others = [it for it in self.facts if _words(it.text) != said]
         return replace(self, facts=_kept([*others, fact], FACTS, FACT_CHARACTERS))
 
     def _asked(self, line: Said) -> Self:
@@ -145,7 +145,12 @@ def _is_said_again(fact: Fact, later: Iterable[Fact]) -> bool:
     return any(2 * len(said & _content(it.text)) > len(said) for it in later)
 
 
-@lru_cache(maxsize=2_000)
+@lru_cache(maxsize=5_000)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(terms(text))
+
+
+@lru_cache(maxsize=5_000)
 def _content(text: str) -> frozenset[str]:
     return frozenset(content_terms(text))
 
