@@ -15,6 +15,7 @@ from rich.console import RenderableType
 
 import server
 from domain.agents.catalog import MOST_TOKENS, AgentCatalog
+from domain.agents.summaries import Summaries
 from domain.chunking import chunk
 from domain.errors import SearchUnavailable
 from domain.knowledge import ANYBODY, Document
@@ -205,6 +206,7 @@ def _copy_indexes(source: Path, target: Path) -> None:
 
 def _desk(settings: Settings, suite: Suite, retriever: Retriever, models: Models) -> Desk:
     stage = Stage(retriever)
+    summaries = Summaries(stage)
     silent = replace(models, answers=Model(Listener(keep=stage.keep), "listener", lambda failure: None), of_agents={})
     quotes = isinstance(models.answers.chat, ExtractiveChatModel)
 
@@ -222,8 +224,8 @@ def _desk(settings: Settings, suite: Suite, retriever: Retriever, models: Models
         catalog=suite.catalog,
         visible=suite.catalog.all if suite.routes else (),
         stage=stage,
-        answers=server.answer_workflow(settings, stage, stage, suite.catalog, models),
-        prepares=server.answer_workflow(settings, stage, stage, _deep(suite.catalog), silent),
+        answers=server.answer_workflow(settings, stage, stage, suite.catalog, models, summaries),
+        prepares=server.answer_workflow(settings, stage, stage, _deep(suite.catalog), silent, summaries),
         index=index,
         phrases=(NO_ANSWER,) if quotes else None,
     )

@@ -25,10 +25,13 @@ from db.engine import Database
 from db.logins import SqlLoginStore
 from db.messages import SqlMessageStore
 from db.queue import SqlQueueStore
+from db.summaries import SqlSummaryStore
 from db.turns import SqlTurnStore
 from domain.accounts import Accounts
 from domain.agents.catalog import AgentCatalog
 from domain.agents.patience import Patience
+from domain.agents.picking import PickingModel
+from domain.agents.summaries import Summaries
 from domain.agents.workflow import AnswerModel, build_workflow
 from domain.chats import Chats
 from domain.errors import DeskError
@@ -163,6 +166,7 @@ def answer_workflow(
     retriever: Retriever,
     catalog: AgentCatalog,
     models: Models,
+    summaries: Summaries | None = None,
 ) -> Workflow:
     """What answers a question, in a turn, in the terminal or in an evaluation."""
     patience = Patience(settings.turn_first_token_seconds, settings.turn_silence_seconds)
@@ -170,7 +174,17 @@ def answer_workflow(
     decider = choose_decider(settings, by) if by else None
     own = {agent: AnswerModel(its.chat, its.name) for agent, its in models.of_agents.items()}
     return build_workflow(
-        history, retriever, catalog, model.chat, model.name, model.error, patience, decider, own, models.reranks
+        history,
+        retriever,
+        catalog,
+        model.chat,
+        model.name,
+        model.error,
+        patience,
+        decider,
+        own,
+        models.reranks,
+        summaries,
     )
 
 
@@ -202,7 +216,10 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             settings.max_answer_characters,
             settings.max_waiting_turns,
         )
-        workflow = answer_workflow(settings, messages, retriever, catalog, models)
+        picker = PickingModel(choose_decider(settings, models.decides)) if models.decides else None
+        summaries = Summaries(SqlSummaryStore(database), picker)
+        stack.push_async_callback(summaries.close)
+        workflow = answer_workflow(settings, messages, retriever, catalog, models, summaries)
         runner = TurnRunner(workflow, turn_store, log, signals, limits)
         stack.push_async_callback(runner.close, Deadlines.of(settings.shutdown_seconds).step)
         places = PlaceLimits(

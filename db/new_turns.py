@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Insert, Row, bindparam, insert, select, updat
 
 from db.clock import clock_ahead_by, microseconds
 from db.rows import same_for_people, to_message
+from db.summaries import forget_what_covers
 from db.tables import CHATS, MESSAGES, TURNS
 from domain.model import Message, Rating, Role, Turn, TurnStatus
 from domain.ports import BegunTurn, TurnRequest
@@ -77,6 +78,7 @@ def ask(connection: Connection, turn: Turn, text: str) -> BegunTurn:
 def ask_again(connection: Connection, turn: Turn, question: Row[Any]) -> BegunTurn:
     """Stores a turn's answer, which takes the place of the others of `question` (a row of messages)."""
     connection.execute(_SUPERSEDE_ANSWERS, {"of_question": question.id, "of_chat": turn.chat_id})
+    forget_what_covers(connection, turn.chat_id, question.first_turn_id)
     row = _row(turn, Role.ASSISTANT, "", question.first_turn_id)
     answer = _message(connection, turn, row | {"parent_id": question.id})
     return BegunTurn(turn, to_message(question), answer, created=True)

@@ -2,6 +2,7 @@
 
     users ─< logins ─< refresh_tokens
     users ─< chat_sessions ─< turns ─< messages ─< sources         (messages also point to their chat)
+             chat_sessions ─  chat_summaries
 
 Deleting a row deletes what hangs on it. There are no relationships: what is loaded together is joined explicitly.
 """
@@ -161,7 +162,23 @@ class SourceRow(Row):
     flagged: Mapped[bool | None]
 
 
-USERS, LOGINS, CHATS, TURNS, MESSAGES, SOURCES = (
-    cast("Table", row.__table__) for row in (UserRow, LoginRow, ChatRow, TurnRow, MessageRow, SourceRow)
+class SummaryRow(Row):
+    """What the workflow noted of a chat's messages up to one of them, which is no foreign key: messages go with their
+    chat. It can be thrown away at any time, and is made anew of the messages. `version` says who can read `notes`."""
+
+    __tablename__ = "chat_summaries"
+    __table_args__ = (MYSQL_COMPARES_EXACTLY,)
+
+    chat_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("chat_sessions.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    up_to_message_id: Mapped[int] = mapped_column(Id)
+    version: Mapped[int]
+    notes: Mapped[dict[str, Any]] = mapped_column(JSON)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+USERS, LOGINS, CHATS, TURNS, MESSAGES, SOURCES, SUMMARIES = (
+    cast("Table", row.__table__) for row in (UserRow, LoginRow, ChatRow, TurnRow, MessageRow, SourceRow, SummaryRow)
 )
 """For the statements that every turn runs: they need no objects."""

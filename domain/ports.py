@@ -8,7 +8,7 @@ else's id and a missing id have the same outcome. Any store method may raise Dat
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from domain.errors import DeskError
 from domain.events import TurnEvent
@@ -118,6 +118,37 @@ class History(Protocol):
     async def recent_messages(self, chat_id: int, before_id: int, limit: int) -> list[Message]:
         """The last `limit` messages that stand before the message `before_id`, oldest first, each in its newest
         version, without sources."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSummary:
+    """What is noted of a chat's messages up to one of them, as JSON. `version` says who can read that. It can be thrown
+    away: it is made of the messages alone."""
+
+    up_to_message_id: int
+    version: int
+    notes: Mapping[str, Any]
+
+
+class SummaryStore(Protocol):
+    """One summary for each chat, which is gone with the chat, and with what it was made of: whoever answers anew a
+    question that it covers removes it."""
+
+    async def get_summary(self, chat_id: int) -> StoredSummary | None: ...
+
+    async def messages_between(self, chat_id: int, after_id: int | None, before_id: int, limit: int) -> list[Message]:
+        """The first messages, at most `limit`, of the questions that were asked after the one to which the message
+        `after_id` belongs (None: from the beginning) and before that of `before_id`: each question with its newest
+        answer, without sources. None from where an answer is still to come."""
+        ...
+
+    async def save_summary(
+        self, chat_id: int, summary: StoredSummary, before: StoredSummary | None, covered: Sequence[int]
+    ) -> bool:
+        """Replaces `before` (None: there is none that can be read). `covered` are the messages that were added to it.
+        False, and nothing changed, when another was stored meanwhile, one of the messages was superseded, or the chat
+        is gone."""
         ...
 
 

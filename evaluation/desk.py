@@ -13,12 +13,14 @@ from itertools import count
 
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.memory import WINDOW, recalled
+from domain.agents.notes import NO_NOTES, VERSION
 from domain.agents.routing import Router
 from domain.agents.state import Draft, Evidence, Line, TurnContext
+from domain.agents.summaries import lines_of
 from domain.errors import ContentFiltered
 from domain.knowledge import ANYBODY, Chunk, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.model import Message, Role, Route, Source
-from domain.ports import History, Retriever
+from domain.ports import History, Retriever, StoredSummary, SummaryStore
 from domain.runner import Workflow
 
 DEPTH = 30
@@ -79,7 +81,7 @@ class _Running:
         self.text.append(text)
 
 
-class Stage(Retriever, History):
+class Stage(Retriever, History, SummaryStore):
     """The ports that workflows are built over: each turn finds its own conversation and retriever behind them, so that
     workflows live as long as a server's do, and what their parts learn of a model is kept."""
 
@@ -97,6 +99,21 @@ class Stage(Retriever, History):
 
     async def recent_messages(self, chat_id: int, before_id: int, limit: int) -> list[Message]:
         return list(self.running.get().messages[-limit:])
+
+    async def get_summary(self, chat_id: int) -> StoredSummary | None:
+        """Of all that left the window, as a chat has it that was noted all along."""
+        beyond = self.running.get().messages[:-WINDOW]
+        notes = NO_NOTES.after(lines_of(beyond))
+        return StoredSummary(beyond[-1].id, VERSION, notes.written()) if beyond else None
+
+    async def messages_between(self, chat_id: int, after_id: int | None, before_id: int, limit: int) -> list[Message]:
+        """None: the summary never falls behind."""
+        return []
+
+    async def save_summary(
+        self, chat_id: int, summary: StoredSummary, before: StoredSummary | None, covered: Sequence[int]
+    ) -> bool:
+        return False
 
     async def index(
         self, agent: str, documents: Sequence[Document], progress: Callable[[int], None] | None = None

@@ -9,6 +9,7 @@ from db.engine import Database
 from db.logins import SqlLoginStore
 from db.messages import SqlMessageStore
 from db.queue import SqlQueueStore
+from db.summaries import SqlSummaryStore
 from db.turns import SqlTurnStore
 from domain.model import ChatSession, Source, Span, TurnError, TurnStatus, Usage, User
 from domain.pages import PageRequest
@@ -20,6 +21,7 @@ from domain.ports import (
     MessageStore,
     QueueStore,
     StoredTurn,
+    SummaryStore,
     TurnOutcome,
     TurnProgress,
     TurnRequest,
@@ -52,6 +54,7 @@ class Stores:
     messages: MessageStore
     turns: TurnStore
     queue: QueueStore
+    summaries: SummaryStore
 
     @classmethod
     def on(cls, database: Database) -> "Stores":
@@ -63,6 +66,7 @@ class Stores:
             SqlMessageStore(database),
             SqlTurnStore(database),
             SqlQueueStore(database),
+            SqlSummaryStore(database),
         )
 
     async def user(self, name: str) -> User:

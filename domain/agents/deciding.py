@@ -1,6 +1,6 @@
 """A language model decides how a question stands alone and whom it is for; when it cannot, the embedded method does.
 
-One call, and one further attempt: in another form, where the server did not take the first, else told what was wrong with
+`Decider.decide` asks for other data, too (domain.agents.picking). One call, and one further attempt: in another form, where the server did not take the first, else told what was wrong with
 the first reply. Both share a deadline. Whatever goes wrong ends in the nodes `rewrite` and `route`, as if no model had been
 asked.
 """
@@ -8,18 +8,18 @@ asked.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langgraph.runtime import Runtime
 from pydantic import ValidationError
 
 from domain.agents.answering import ModelError
-from domain.agents.decisions import Decision, DecisionTask
+from domain.agents.decisions import DecisionTask
 from domain.agents.prompts import RequestRefused
-from domain.agents.reply_forms import DOUBTFUL, SURE, FormRefused, ReplyFault, ReplyForm, ReplyForms
+from domain.agents.reply_forms import DOUBTFUL, SURE, FormRefused, Reply, ReplyFault, ReplyForm, ReplyForms, ReplySchema
 from domain.agents.small_talk import small_talk
 from domain.agents.state import TurnContext, TurnState
 from domain.deadline import until
@@ -28,6 +28,8 @@ from domain.model import Usage
 
 _log = structlog.get_logger()
 
+T = TypeVar("T")
+Told = TypeVar("Told", covariant=True)
 Call = Callable[[str, BaseChatModel], Awaitable[AIMessage]]
 """Asks one model for a reply, given its name and itself."""
 
@@ -38,6 +40,21 @@ class DecidingModel(Protocol):
     async def reply(self, call: Call) -> AIMessage:
         """What `call` returns, for the first of them that replies. Raises what the last one's `call` raises, and
         ModelUnavailable when nobody is asked just now."""
+        ...
+
+
+class Task(Protocol[Told]):
+    """What a model is asked for, as data."""
+
+    @property
+    def schema(self) -> ReplySchema: ...
+
+    def messages(self, form: ReplyForm, fault: ReplyFault | None = None) -> list[BaseMessage]:
+        """After a `fault`, with what was wrong with the reply."""
+        ...
+
+    def read(self, reply: Reply) -> Told:
+        """Raises ReplyFault."""
         ...
 
 
@@ -66,13 +83,13 @@ class Decider:
         self._model_error = model_error
         self._seconds = seconds
         self._form = form
-        self._strict = strict
+        self.strict = strict
         self._forms: dict[str, ReplyForms] = {}
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
         context = runtime.context
         question = context.question.text
-        task = DecisionTask(question, state["conversation"], context.agents, not context.chosen, self._strict)
+        task = DecisionTask(question, state["conversation"], context.agents, not context.chosen, self.strict)
         decision, cost = None, Usage(0, 0)
         if task.worthwhile and not small_talk(question):
             decision, cost = await self.decide(task, context.answer.id)
@@ -84,7 +101,7 @@ class Decider:
                 context.recorder.route_chosen(decision.routing.routes, decision.standalone_question)
         return told
 
-    async def decide(self, task: DecisionTask, message_id: int) -> tuple[Decision | None, Usage]:
+    async def decide(self, task: Task[T], message_id: int) -> tuple[T | None, Usage]:
         """None when the embedded method has to decide; and what asking cost."""
         cost = _Cost(Usage(0, 0))
         ends = asyncio.get_running_loop().time() + self._seconds
@@ -106,7 +123,7 @@ class Decider:
                 _log.error("decision_failed", message_id=message_id, exc_info=failure)
         return None, cost.usage
 
-    async def _attempts(self, task: DecisionTask, cost: _Cost) -> Decision:
+    async def _attempts(self, task: Task[T], cost: _Cost) -> T:
         """Raises ReplyFault, FormRefused, _Refused and what the model raises."""
         asking = _Asking(task, self._forms_of, self._model_error)
         try:
@@ -117,7 +134,7 @@ class Decider:
             asking.told(fault)
         return await self._attempt(asking, cost)
 
-    async def _attempt(self, asking: "_Asking", cost: _Cost) -> Decision:
+    async def _attempt(self, asking: "_Asking[T]", cost: _Cost) -> T:
         message = await self._model.reply(asking.call)
         if spent := message.usage_metadata:
             cost.usage += Usage(spent["input_tokens"], spent["output_tokens"])
@@ -132,10 +149,10 @@ class Decider:
         return self._forms.setdefault(model, ReplyForms(model, self._form))
 
 
-class _Asking:
+class _Asking(Generic[T]):
     """One question to whichever model it is that replies: each is asked in the form that it keeps to."""
 
-    def __init__(self, task: DecisionTask, forms_of: Callable[[str], ReplyForms], model_error: ModelError) -> None:
+    def __init__(self, task: Task[T], forms_of: Callable[[str], ReplyForms], model_error: ModelError) -> None:
         self._task = task
         self._forms_of = forms_of
         self._model_error = model_error
@@ -165,7 +182,7 @@ class _Asking:
                 raise FormRefused(f"it does not take requests in the form {form}") from failure
             raise
 
-    def read(self, message: AIMessage) -> Decision:
+    def read(self, message: AIMessage) -> T:
         """Of the last call. Raises ReplyFault."""
         try:
             reply = self._task.schema.read(message, self._form)

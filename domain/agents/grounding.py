@@ -2,7 +2,8 @@
 
 A sentence makes a statement unless it asks, announces (`The steps are:`) or holds no word that could be checked. It is
 grounded when the passages that the answer cites support it (`domain.agents.support`), whether a marker stands behind
-it or, as models often write, behind a later sentence of the same thought.
+it or, as models often write, behind a later sentence of the same thought. What an answer says of its reader (`Your team
+has 12 people`) and the reader said before needs no document, and is no statement.
 """
 
 import asyncio
@@ -32,6 +33,8 @@ _DENIES_THE_DOCUMENTS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_OF_THE_READER = re.compile(r"\byou(?:r|rs)?\b", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Citation:
@@ -57,8 +60,8 @@ class Grounding:
         return self.grounded / self.statements if self.statements else None
 
 
-def grounding(text: str, sources: Mapping[int, Passage]) -> Grounding:
-    """`sources` are the cited passages by their ordinals."""
+def grounding(text: str, sources: Mapping[int, Passage], told: Sequence[str] = ()) -> Grounding:
+    """`sources` are the cited passages by their ordinals; `told` is what the reader said of themselves."""
     blank, markers = _without_markers(text)
     found = sentences(blank)
     cited: dict[int, list[int]] = {}
@@ -77,8 +80,10 @@ def grounding(text: str, sources: Mapping[int, Passage]) -> Grounding:
                 held = support(statement, passage.chunk.text, passage.chunk.title)
                 citations.setdefault((ordinal, span), Citation(ordinal, span, held.span if held.enough else None))
         if statement.claims and not words.endswith(("?", ":")):
-            statements += 1
-            grounded += _is_grounded(statement, sources, cited.get(place, ()))
+            is_grounded = _is_grounded(statement, sources, cited.get(place, ()))
+            if is_grounded or not (_OF_THE_READER.search(words) and any(support(statement, it).enough for it in told)):
+                statements += 1
+                grounded += is_grounded
     return Grounding(tuple(citations.values()), statements, grounded)
 
 
@@ -97,15 +102,21 @@ def shortfall(text: str, found: Grounding) -> str:
     return PARTLY_GROUNDED if found.grounded else NOT_GROUNDED
 
 
+async def _checked(draft: Draft, known: Sequence[str] = ()) -> Grounding:
+    """A long one beside the event loop."""
+    if len(draft.text) < LONG:
+        return grounding(draft.text, draft.cited, known)
+    return await asyncio.to_thread(grounding, draft.text, draft.cited, known)
+
+
 async def cite(state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
     """Node `cite`: settles where each source is cited in the whole answer, and says where the support falls short."""
     draft: Draft = state["draft"]
     if draft.model is None:  # it says what the desk says of itself
         return {}
-    if len(draft.text) < LONG:
-        found = grounding(draft.text, draft.cited)
-    else:
-        found = await asyncio.to_thread(grounding, draft.text, draft.cited)
+    found = await _checked(draft)
+    if shortfall(draft.text, found):
+        found = await _checked(draft, [fact.text for fact in state["conversation"].known.facts])
     text = draft.text
     if note := shortfall(text, found):
         note = f"\n\n{note}"

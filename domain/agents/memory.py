@@ -1,32 +1,39 @@
-"""Recalls the conversation: the last messages of the chat, from the messages table alone."""
+"""Recalls the conversation: the last messages of the chat as they are, and notes of all before."""
 
-import re
 from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
-from domain.agents.state import Conversation, Line, TurnContext, TurnState
+from domain.agents.state import Conversation, TurnContext, TurnState
+from domain.agents.summaries import BEHIND, NO_SUMMARY, Summaries, Summary, lines_of
 from domain.model import Message
 from domain.ports import History
 
 WINDOW = 20
-"""Messages recalled: a turn's cost does not grow with its chat."""
-
-_MARKERS = re.compile(r"\s?\[\d{1,3}\]")
+"""Messages recalled as they are: a turn's cost does not grow with its chat."""
+READ = WINDOW + BEHIND + 2
+"""Messages read: those of the window, and those before that the summary does not cover yet."""
 
 
 class Memory:
-    """Node `recall`."""
+    """Node `recall`. Without `summaries` there are notes of what was read alone."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, summaries: Summaries | None) -> None:
         self._history = history
+        self._summaries = summaries
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
         question = runtime.context.question
-        recent = await self._history.recent_messages(question.chat_id, question.id, WINDOW)
-        return {"conversation": recalled(recent)}
+        read = await self._history.recent_messages(question.chat_id, question.id, READ)
+        summary = NO_SUMMARY
+        if self._summaries is not None and len(read) > WINDOW:
+            summary = await self._summaries.read(question.chat_id)
+            if len(summary.rest_of(read[:-WINDOW])) >= BEHIND:
+                self._summaries.fell_behind(question.chat_id, read[-WINDOW].id)
+        return {"conversation": recalled(read, summary)}
 
 
-def recalled(messages: Sequence[Message]) -> Conversation:
-    """What is remembered of these: no markers of sources, and nothing of an answer that said nothing."""
-    return Conversation(tuple(Line(m.role, _MARKERS.sub("", m.text)) for m in messages if m.text))
+def recalled(messages: Sequence[Message], summary: Summary = NO_SUMMARY) -> Conversation:
+    """What is remembered of these, after what the summary tells."""
+    beyond = summary.rest_of(messages[:-WINDOW])
+    return Conversation(lines_of(messages[-WINDOW:]), summary.notes.after(lines_of(beyond)))

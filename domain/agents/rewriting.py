@@ -2,7 +2,7 @@
 
 Pronouns are replaced by what they stand for when that is found; what is left out altogether (`how many users?`) is
 appended in parentheses. Joining the whole conversation to a question finds worse passages than the question alone,
-so at most a phrase is ever appended.
+so at most a phrase is ever appended. What was said before the window counts only where nothing in it does.
 """
 
 import re
@@ -13,6 +13,7 @@ from langgraph.runtime import Runtime
 
 from domain.agents.catalog import Agent
 from domain.agents.mentions import AUXILIARIES, EMPTY, LIGHT, VERBS, Mention, is_name, mentions, reduced, tokens
+from domain.agents.recollection import meant_by
 from domain.agents.references import Gap, Memory, gaps, means_an_action
 from domain.agents.small_talk import small_talk
 from domain.agents.state import Conversation, TurnContext, TurnState
@@ -78,7 +79,9 @@ class Rewriter:
                 text = await self._resolve(text, memory, asked, agents if number >= recent else (), reader)
                 asked.append(text)
             memory.told.extend(mentions(_MARKER.sub("", text)[:OPENING], number, line.role))
-        return await self._resolve(question, memory, asked, agents, reader)
+        text = await self._resolve(question, memory, asked, agents, reader)
+        meant = meant_by(question, conversation) if text == question else None
+        return text if meant is None else _appended(text, meant)
 
     async def _resolve(
         self, question: str, memory: Memory, asked: Sequence[str], agents: Sequence[Agent], reader: Reader

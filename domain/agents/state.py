@@ -3,9 +3,11 @@
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Protocol, TypedDict
 
 from domain.agents.catalog import Agent
+from domain.agents.notes import NO_NOTES, Notes
 from domain.knowledge import Passage, Reader
 from domain.model import Message, Role, Route, Source, Usage
 
@@ -16,17 +18,25 @@ class Line:
 
     role: Role
     text: str
+    said_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What the workflow remembers: the last messages, oldest first, without the question being answered."""
+    """What the workflow remembers: the last messages, oldest first, without the question being answered, and notes of
+    those before."""
 
     lines: tuple[Line, ...] = ()
+    notes: Notes = NO_NOTES
 
     @property
     def questions(self) -> tuple[str, ...]:
         return tuple(line.text for line in self.lines if line.role is Role.USER)
+
+    @property
+    def known(self) -> Notes:
+        """The notes with what the last messages add."""
+        return self.notes.after(self.lines)
 
 
 @dataclass(frozen=True, slots=True)

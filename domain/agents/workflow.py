@@ -1,6 +1,6 @@
 """The workflow, compiled once: recall → rewrite → route → retrieve (one run a need) → answer → cite.
 
-Where a model decides, `decide` stands before `rewrite`: it takes the place of both `rewrite` and `route`, or of the first,
+What asks for the user's own words (`recollect`) needs none of what comes after. Where a model decides, `decide` stands before `rewrite`: it takes the place of both `rewrite` and `route`, or of the first,
 or of neither.
 """
 
@@ -19,11 +19,13 @@ from domain.agents.deciding import Decider
 from domain.agents.grounding import cite
 from domain.agents.memory import Memory
 from domain.agents.patience import ORDINARY, Patience
+from domain.agents.recollection import asks_what_was_said, recollect
 from domain.agents.reranking import Reranker
 from domain.agents.retrieval import Retrieval, RetrievalTask
 from domain.agents.rewriting import Rewriter
 from domain.agents.routing import Router
 from domain.agents.state import Draft, TurnContext, TurnState
+from domain.agents.summaries import Summaries
 from domain.model import Usage
 from domain.ports import History, Retriever
 
@@ -47,12 +49,15 @@ def build_workflow(
     decider: Decider | None = None,
     of_agents: Mapping[str, AnswerModel] = MappingProxyType({}),
     reranker: Reranker | None = None,
+    summaries: Summaries | None = None,
 ) -> Callable[[TurnContext], Awaitable[Draft]]:
     """What runs one turn. Deltas go to `TurnContext.recorder`; the draft is returned when all is written. Without a
     `decider` no model decides. `of_agents` are the models of those agents that have their own, whose exceptions
-    `model_error` reads too. A `reranker` orders passages before they are shown."""
+    `model_error` reads too. A `reranker` orders passages before they are shown. `summaries` are what is known of long
+    chats; without them, their last messages alone."""
     graph = StateGraph(TurnState, context_schema=TurnContext)
-    graph.add_node("recall", Memory(history))
+    graph.add_node("recall", Memory(history, summaries))
+    graph.add_node("recollect", recollect)
     graph.add_node("rewrite", Rewriter(retriever))
     graph.add_node("route", Router(retriever))
     graph.add_node("retrieve", Retrieval(retriever, catalog, reranker), input_schema=RetrievalTask)
@@ -60,11 +65,11 @@ def build_workflow(
     graph.add_node("answer", _Answerers(Answering(model, model_name, model_error, catalog, patience), own))
     graph.add_node("cite", cite)
     graph.add_edge(START, "recall")
-    if decider is None:
-        graph.add_edge("recall", "rewrite")
-    else:
+    begin = "rewrite" if decider is None else "decide"
+    graph.add_conditional_edges("recall", _recollecting(begin), ["recollect", begin])
+    graph.add_conditional_edges("recollect", _unanswered(begin), [END, begin])
+    if decider is not None:
         graph.add_node("decide", decider)
-        graph.add_edge("recall", "decide")
         graph.add_conditional_edges("decide", _undecided, ["rewrite", "route", "retrieve", "answer"])
     graph.add_edge("rewrite", "route")
     graph.add_conditional_edges("route", _fan_out, ["retrieve", "answer"])
@@ -74,7 +79,11 @@ def build_workflow(
     compiled = graph.compile()
 
     async def run(context: TurnContext) -> Draft:
-        state = await compiled.ainvoke({}, context=context)
+        try:
+            state = await compiled.ainvoke({}, context=context)
+        finally:
+            if summaries is not None:
+                summaries.catch_up(context.question.chat_id)
         draft: Draft = state["draft"]
         return replace(draft, usage=_together(state.get("decisions_cost", Usage(0, 0)), draft.usage))
 
@@ -97,6 +106,20 @@ class _Answerers:
         routes = state["routing"].routes
         answering = self._own.get(routes[0].agent, self._ordinary) if len(routes) == 1 else self._ordinary
         return await answering(state, runtime)
+
+
+def _recollecting(begin: str) -> Callable[[TurnState, Runtime[TurnContext]], Awaitable[str]]:
+    async def chosen(state: TurnState, runtime: Runtime[TurnContext]) -> str:
+        return "recollect" if asks_what_was_said(runtime.context.question.text) else begin
+
+    return chosen
+
+
+def _unanswered(begin: str) -> Callable[[TurnState], Awaitable[str]]:
+    async def chosen(state: TurnState) -> str:
+        return END if "draft" in state else begin
+
+    return chosen
 
 
 async def _undecided(state: TurnState) -> list[Send] | str:

@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from langgraph.runtime import Runtime
 from sqlalchemy import Connection, Engine, event
 
 from db.engine import Database
 from db.logins import SqlLoginStore
-from domain.agents.memory import WINDOW
+from db.summaries import SqlSummaryStore
+from domain.agents.memory import WINDOW, Memory
 from domain.agents.state import Draft, TurnContext
+from domain.agents.summaries import BEHIND, Summaries
 from domain.events import TurnCompleted
 from tests.domain.turn_desk import Desk, answers, open_desk
 from tests.stores import Stores
@@ -35,6 +38,18 @@ WHOLE_TURN = [
     "INSERT sources",
 ]
 TRANSACTIONS = 4
+RECALLED = WHOLE_TURN.index("SELECT messages") + 1
+LONG_TURN = [*WHOLE_TURN[:RECALLED], "SELECT chat_summaries", *WHOLE_TURN[RECALLED:]]
+"""Once a chat is longer than the window."""
+NOTES = [
+    "SELECT chat_summaries",
+    "SELECT messages",  # a page of those that left the window
+    "SELECT chat_sessions",  # and lock it
+    "SELECT messages",  # whether one of them was superseded meanwhile
+    "SELECT chat_summaries",
+    "UPDATE chat_summaries",
+]
+"""What is asked behind every fifth turn's back, in three transactions more."""
 
 
 @pytest.fixture
@@ -64,22 +79,54 @@ def told() -> Iterator[tuple[list[str], list[Connection]]]:
         event.remove(Engine, "begin", on_begin)
 
 
-async def test_the_statements_of_a_turn(open_desk: Callable[..., Awaitable[Desk]], database: Database) -> None:
+@pytest.fixture
+async def recalling(open_desk: Callable[..., Awaitable[Desk]], database: Database) -> tuple[Desk, Summaries]:
+    """A desk whose turns recall and answer."""
+    summaries = Summaries(SqlSummaryStore(database))
+
     async def recalls_and_answers(context: TurnContext) -> Draft:
-        await desk.messages.recent_messages(context.question.chat_id, context.question.id, WINDOW)
+        await Memory(desk.messages, summaries)({}, Runtime(context=context))
         return await answers(context)
 
-    desk, logins = await open_desk(recalls_and_answers), SqlLoginStore(database)
-    await logins.begin_login(desk.viewer.user_id, "login", "d" * 64, datetime.now(UTC) + timedelta(hours=1))
+    desk = await open_desk(recalls_and_answers)
+    await SqlLoginStore(database).begin_login(
+        desk.viewer.user_id, "login", "d" * 64, datetime.now(UTC) + timedelta(hours=1)
+    )
+    return desk, summaries
+
+
+async def whole_turn(desk: Desk, database: Database, number: int) -> None:
+    assert await SqlLoginStore(database).is_active(desk.viewer.user_id, "login")
+    turn = await desk.turns.send(desk.viewer, desk.chat.id, "So?", f"key {number}")
+    events = [event async for batch in desk.turns.follow(desk.viewer, turn) for event in batch]
+    assert isinstance(events[-1], TurnCompleted)
+
+
+async def least_of_five(desk: Desk, database: Database, first: int) -> tuple[list[str], int]:
+    """A turn that takes longer is saved meanwhile, which is not its own cost but that of its length."""
     turns = []
-    for number in range(5):
+    for number in range(first, first + 5):
         with told() as (statements, transactions):
-            assert await logins.is_active(desk.viewer.user_id, "login")
-            turn = await desk.turns.send(desk.viewer, desk.chat.id, "So?", f"key {number}")
-            events = [event async for batch in desk.turns.follow(desk.viewer, turn) for event in batch]
-            assert isinstance(events[-1], TurnCompleted)
+            await whole_turn(desk, database, number)
         turns.append((len(statements), statements, len(transactions)))
-    # A turn that takes longer is saved meanwhile, which is not its own cost but that of its length.
     _, statements, transactions_of_turn = min(turns)
-    assert statements == WHOLE_TURN
-    assert transactions_of_turn == TRANSACTIONS
+    return statements, transactions_of_turn
+
+
+async def test_the_statements_of_a_turn(recalling: tuple[Desk, Summaries], database: Database) -> None:
+    desk, _ = recalling
+    assert await least_of_five(desk, database, 0) == (WHOLE_TURN, TRANSACTIONS)
+
+
+async def test_the_statements_of_a_turn_in_a_long_chat(recalling: tuple[Desk, Summaries], database: Database) -> None:
+    desk, summaries = recalling
+    for number in range((WINDOW + 2 * BEHIND) // 2 + 1):
+        await whole_turn(desk, database, number)
+        summaries.catch_up(desk.chat.id)
+        await summaries.settled()
+    assert await least_of_five(desk, database, 1000) == (LONG_TURN, TRANSACTIONS + 1)
+    with told() as (statements, transactions):
+        summaries.catch_up(desk.chat.id)
+        await summaries.settled()
+    assert statements == NOTES
+    assert len(transactions) == 3

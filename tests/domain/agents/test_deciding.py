@@ -41,6 +41,18 @@ async def test_what_deciding_cost_is_added_to_the_turns_usage(deciding: Deciding
     assert draft.usage.prompt_tokens >= sum(reply["prompt_tokens"] for reply in replies) > 100
 
 
+async def test_it_is_told_what_the_user_said_long_ago(deciding: Deciding, upstream: AzureOpenAIStandIn) -> None:
+    await deciding.ask(TOMATOES, Replies(GOOD))
+    rules, data, _ = shown(upstream)
+    assert "notes" not in rules
+    assert "notes" not in data
+    deciding.history.tell("We grow 12 tomatoes.", "Good.", *["How?", "So."] * 10)
+    await deciding.ask(TOMATOES, routes(("garden", 0.9), question=TOMATOES))
+    rules, data, _ = shown(upstream)
+    assert "notes: what the user said before" in rules
+    assert data["notes"] == ["We grow 12 tomatoes."]
+
+
 async def test_several_needs_go_each_to_its_agent(deciding: Deciding) -> None:
     question = "When does the library open, and how often do tomatoes need water?"
     both = [

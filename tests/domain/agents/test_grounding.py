@@ -76,3 +76,18 @@ def test_questions_announcements_code_and_small_words_are_no_statements() -> Non
 def test_an_answer_says_where_its_support_falls_short(text: str, note: str) -> None:
     cited = {number: one for number, one in SOURCES.items() if f"[{number}]" in text}
     assert shortfall(text, grounding(text, cited)) == note
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("Your team has 12 people.", ""),
+        ("Your team has 12 people. Nano costs $9 a month [1].", ""),
+        ("Your team has 15 people.", NOT_GROUNDED),
+        ("A team has 12 people.", NOT_GROUNDED),
+        ("Your team has 12 people. Dogs sleep on sofas.", NOT_GROUNDED),
+    ],
+)
+def test_what_readers_said_of_themselves_needs_no_document(text: str, note: str) -> None:
+    cited = {number: one for number, one in SOURCES.items() if f"[{number}]" in text}
+    assert shortfall(text, grounding(text, cited, ["We are a team of 12 people."])) == note

@@ -4,6 +4,13 @@ from typing import Any
 
 import pytest
 
+from domain.agents.notes import NO_NOTES
+from domain.agents.rewriting import Rewriter
+from domain.agents.state import Conversation, Line
+from domain.knowledge import ANYBODY
+from domain.model import Role
+from tests.domain.agents.small_desks import Desk, told
+
 NANO = "What is the nano pricing plan?"
 NANO_TOLD = "The Nano plan costs $9 a month or $90 a year. [1]"
 
@@ -68,3 +75,28 @@ async def test_a_person_stays_the_same_person(small_desk: Any) -> None:
 async def test_a_whole_action_is_named_by_its_question(small_desk: Any) -> None:
     whole = await small_desk.rewrite("Can I undo that?", "How do I delete my account?", "Open Settings.")
     assert whole == "Can I undo that? (delete my account)"
+
+
+NOTED = NO_NOTES.after([Line(Role.USER, "We use the Studio plan."), Line(Role.USER, "How do I sign in?")])
+
+
+@pytest.mark.parametrize(
+    ("question", "before", "whole"),
+    [
+        ("How many users does my plan have?", (), "How many users does my plan have? (Studio plan)"),
+        ("How many users does the Studio plan have?", (), "How many users does the Studio plan have?"),
+        ("How do I reset my password?", (), "How do I reset my password?"),
+        ("How many users does a plan have?", (), "How many users does a plan have?"),
+        (
+            "How many users does my plan have?",
+            ("What is in the Nano plan?", "One user."),
+            "How many users does my plan have?",
+        ),
+    ],
+)
+async def test_what_was_said_before_the_window_counts_where_nothing_in_it_does(
+    sample_desk: Desk, question: str, before: tuple[str, ...], whole: str
+) -> None:
+    conversation = Conversation(told(*before).lines, NOTED)
+    rewritten = await Rewriter(sample_desk.search).rewrite(question, conversation, sample_desk.agents, ANYBODY)
+    assert rewritten == whole
