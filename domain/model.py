@@ -134,13 +134,22 @@ class RouteMethod(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RunnerUp:
+    """Who would have been asked next. `confidence` is on the scale of its route's."""
+
+    agent: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """Why an agent was asked. `confidence` is in [0, 1]."""
+    """Why an agent was asked. `confidence` is in [0, 1]. There is no runner-up where nobody else was weighed."""
 
     agent: str
     confidence: float
     reason: str
     method: RouteMethod = RouteMethod.EMBEDDED
+    runner_up: RunnerUp | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from domain.agents.catalog import Agent
 from domain.agents.needs import MOST
 from domain.agents.reply_forms import Reply, ReplyFault, ReplyForm, ReplySchema, object_of
 from domain.agents.state import Conversation, Need, Routing
-from domain.model import Role, Route, RouteMethod
+from domain.model import Role, Route, RouteMethod, RunnerUp
 
 NAME = "decide"
 """What the data are called."""
@@ -159,8 +159,10 @@ class DecisionTask:
         asked = {name: route for name, route in list(chosen.items())[:MOST] if route.confidence >= SURE}
         if not asked:
             return None
+        others = (RunnerUp(name, round(it.confidence, 3)) for name, it in chosen.items() if name not in asked)
+        runner_up = next(others, None)
         routes = [
-            Route(name, round(it.confidence, 3), _plain(it.reason or "")[:REASON] or UNEXPLAINED, RouteMethod.MODEL)
+            Route(name, round(it.confidence, 3), _reason(it.reason), RouteMethod.MODEL, runner_up)
             for name, it in asked.items()
         ]
         return Routing(tuple(routes), _needs({name: it.questions or [] for name, it in asked.items()}, question))
@@ -173,6 +175,10 @@ def _needs(questions: dict[str, list[str]], whole: str) -> tuple[Need, ...]:
     more = [Need(text, name) for name, asked in texts.items() for text in asked[1:]]
     needs = tuple(dict.fromkeys([*first, *more]))[:MOST]
     return needs if len(needs) > 1 else (Need(whole, needs[0].agent),)
+
+
+def _reason(written: str | None) -> str:
+    return _plain(written or "")[:REASON] or UNEXPLAINED
 
 
 def _faults(error: ValidationError) -> str:

@@ -23,7 +23,7 @@ from domain.agents.state import Conversation, Need, Routing, TurnContext, TurnSt
 from domain.agents.weighing import Scale, Strength, Weighed, softmax
 from domain.errors import SearchUnavailable
 from domain.knowledge import Reader
-from domain.model import Role, Route, RouteMethod
+from domain.model import Role, Route, RouteMethod, RunnerUp
 from domain.ports import Retriever
 from domain.terms import content_terms
 
@@ -210,7 +210,10 @@ def _without_search(assessment: Assessment, agents: Sequence[Agent], failure: Se
     if name not in allowed or not told_apart:
         raise failure
     reason = "It is described or asked like that; its documents cannot be searched just now."
-    return Routing((Route(name, round(shares[name], 3), reason),), (Need(assessment.text, name),))
+    second = assessment.runner_up
+    runner_up = RunnerUp(second, round(shares[second], 3)) if second is not None else None
+    route = Route(name, round(shares[name], 3), reason, runner_up=runner_up)
+    return Routing((route,), (Need(assessment.text, name),))
 
 
 def _route(assessment: Assessment, agents: Sequence[Agent]) -> Route:
@@ -220,10 +223,12 @@ def _route(assessment: Assessment, agents: Sequence[Agent]) -> Route:
     reason = f"Its documents cover {held}" if held else "It resembles the agent's example questions"
     if assessment.leaning:
         reason += ", and the conversation was about it"
+    runner_up = None
     if second is not None:
+        runner_up = RunnerUp(second, round(assessment.scope * assessment.shares[second], 3))
         title = next(agent.title for agent in agents if agent.name == second)
-        reason += f"; runner-up {title} {assessment.scope * assessment.shares[second]:.2f}"
-    return Route(name, confidence, reason + ".")
+        reason += f"; runner-up {title} {runner_up.confidence:.2f}"
+    return Route(name, confidence, reason + ".", runner_up=runner_up)
 
 
 def _written(held: Sequence[str], text: str) -> str:

@@ -36,6 +36,16 @@ async def test_the_reason_names_the_words_and_the_runner_up(small_desk: Any) -> 
     (route,) = (await small_desk.route("How often should I water tomatoes?")).routes
     assert "“tomatoes”" in route.reason
     assert "runner-up Library 0.0" in route.reason
+    assert route.runner_up is not None
+    assert route.runner_up.agent == "library"
+    assert 0 <= route.runner_up.confidence < route.confidence
+
+
+async def test_of_one_agent_there_is_no_runner_up(small_desk: Any) -> None:
+    question, agents = "How often should I water tomatoes?", small_desk.agents[:1]
+    (route,) = (await Router(small_desk.search).route(question, question, Conversation(), agents, ANYBODY)).routes
+    assert route.runner_up is None
+    assert "runner-up" not in route.reason
 
 
 async def test_two_needs_go_to_two_agents(small_desk: Any) -> None:
