@@ -121,11 +121,14 @@ class Message:
 
 
 class RouteMethod(StrEnum):
-    """Who decided that an agent is asked: the embedded router, a language model, or the client by naming it."""
+    """Who decided that an agent is asked: the embedded router, a language model, the client by naming it, or the user in
+    reply to the desk's question which of two agents is meant (REPLY). CLARIFICATION: nobody yet, and that is the question."""
 
     EMBEDDED = "EMBEDDED"
     MODEL = "MODEL"
     CLIENT = "CLIENT"
+    CLARIFICATION = "CLARIFICATION"
+    REPLY = "REPLY"
 
     @classmethod
     def _missing_(cls, value: object) -> "RouteMethod":

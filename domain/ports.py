@@ -357,6 +357,11 @@ class Retriever(Protocol):
         """For weighing words by rarity, among what the reader may read. None when the engine cannot say."""
         ...
 
+    async def likeness(self, question: str, texts: Sequence[str]) -> Sequence[float] | None:
+        """The cosine of the question to each of these texts, which are often the same, by the vectors that passages are
+        compared by. None when the engine has no vectors of its own."""
+        ...
+
     async def check(self) -> None:
         """Raises SearchUnavailable unless a search would work now."""
         ...

@@ -32,6 +32,9 @@ class Watched(Retriever):
     async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics | None:
         return await self._retriever.term_statistics(agent, terms, reader)
 
+    async def likeness(self, question: str, texts: Sequence[str]) -> Sequence[float] | None:
+        return await self._retriever.likeness(question, texts)
+
     async def check(self) -> None:
         await self._retriever.check()
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 
+from domain.agents.assessment import Assessor
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.memory import WINDOW, recalled
-from domain.agents.routing import Router
 from domain.agents.state import Draft, Evidence, Line, TurnContext
 from domain.errors import ContentFiltered
 from domain.knowledge import ANYBODY, Document, IndexReport, Passage, Reader, TermStatistics
@@ -109,6 +109,9 @@ class Stage(Retriever, History):
     async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics | None:
         return await self.running.get().retriever.term_statistics(agent, terms, reader)
 
+    async def likeness(self, question: str, texts: Sequence[str]) -> Sequence[float] | None:
+        return await self.running.get().retriever.likeness(question, texts)
+
     async def check(self) -> None:
         await self.retriever.check()
 
@@ -146,7 +149,7 @@ class Desk:
         if not self.visible:
             return 0.0, None
         conversation = recalled(_messages(turn.history, 0)[-WINDOW:])
-        assessed = await Router(self.stage.retriever).assess(
+        assessed = await Assessor(self.stage.retriever).assess(
             turn.question, standalone, conversation, self.visible, ANYBODY
         )
         return assessed.scope, assessed.best

@@ -9,7 +9,9 @@ from graph.context import Info
 
 strawberry.enum(
     RouteMethod,
-    description="Who decided that an agent is asked: the embedded router, a language model, or the client by naming it.",
+    description="Who decided that an agent is asked: the embedded router, a language model, the client by naming it, or the "
+    "user in reply to the desk's question which of two agents is meant (REPLY). CLARIFICATION: nobody was asked yet, and "
+    "the answer is that question.",
 )
 
 
@@ -33,6 +35,10 @@ class RunnerUp:
     def agent(self, info: Info) -> Agent:
         return _named(self.agent_name, info)
 
+    @classmethod
+    def of(cls, second: model.RunnerUp) -> "RunnerUp":
+        return cls(confidence=second.confidence, agent_name=second.agent)
+
 
 @strawberry.type(description="Why this agent was asked.")
 class Route:
@@ -55,7 +61,7 @@ class Route:
             confidence=route.confidence,
             reason=route.reason,
             method=route.method,
-            runner_up=second and RunnerUp(confidence=second.confidence, agent_name=second.agent),
+            runner_up=RunnerUp.of(second) if second else None,
             agent_name=route.agent,
         )
 

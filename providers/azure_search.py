@@ -170,6 +170,10 @@ class AzureSearch(Retriever):
         """None: the service does not tell how rare a term is."""
         return None
 
+    async def likeness(self, question: str, texts: Sequence[str]) -> Sequence[float] | None:
+        """None: vectors are compared by the service, which tells no cosines, and by whichever model was deployed."""
+        return None
+
     async def check(self) -> None:
         for client in self._clients.values():
             await self._ask(client, "ready", 1, ["id"], ANYBODY)

@@ -26,7 +26,8 @@ class Examples:
     def __init__(self, agents: Sequence[Agent]) -> None:
         self._agents = [agent.name for agent in agents]
         self._owners = [agent.name for agent in agents for _ in agent.examples]
-        texts = [_features(example) for agent in agents for example in agent.examples]
+        self.texts = tuple(example for agent in agents for example in agent.examples)
+        texts = [_features(example) for example in self.texts]
         self._frequency = Counter(feature for text in texts for feature in text)
         self._size = len(texts)
         self._sizes = Counter(self._owners)
@@ -41,6 +42,13 @@ class Examples:
 
     def __bool__(self) -> bool:
         return self._size > 0
+
+    def nearest(self, cosines: Sequence[float]) -> dict[str, float]:
+        """For each agent, how alike its nearest examples are, of the cosines to `texts`: as `nearness`, scaled to 1."""
+        by_owner: dict[str, list[float]] = {name: [] for name in self._agents}
+        for owner, cosine in zip(self._owners, cosines, strict=True):
+            by_owner[owner].append(cosine)
+        return {name: _nearest(found) for name, found in by_owner.items()}
 
     def nearness(self, question: str) -> dict[str, float]:
         """For each agent, how near its nearest examples are, in [0, 1.5]: their mean plus half of the nearest."""
@@ -83,6 +91,11 @@ class Examples:
     def _rarity(self, feature: str) -> float:
         frequency = self._frequency[feature]
         return math.log1p((self._size - frequency + 0.5) / (frequency + 0.5))
+
+
+def _nearest(cosines: list[float]) -> float:
+    found = sorted(cosines, reverse=True)[:NEAREST]
+    return (sum(found) / len(found) + found[0] / 2) / 1.5 if found else 0.0
 
 
 def _features(text: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""The workflow, compiled once: recall → rewrite → route → retrieve (one run a need) → answer → cite.
+"""The workflow, compiled once: recall → settle → rewrite → route → retrieve (one run a need) → answer → cite.
 
 Where a model decides, `decide` stands before `rewrite`: it takes the place of both `rewrite` and `route`, or of the first,
 or of neither.
@@ -15,6 +15,7 @@ from langgraph.types import Send
 
 from domain.agents.answering import Answering, DirectModel, ModelError
 from domain.agents.catalog import AgentCatalog
+from domain.agents.clarification import settle
 from domain.agents.deciding import Decider
 from domain.agents.grounding import cite
 from domain.agents.memory import Memory
@@ -51,6 +52,7 @@ def build_workflow(
     `model_error` reads too."""
     graph = StateGraph(TurnState, context_schema=TurnContext)
     graph.add_node("recall", Memory(history))
+    graph.add_node("settle", settle)
     graph.add_node("rewrite", Rewriter(retriever))
     graph.add_node("route", Router(retriever))
     graph.add_node("retrieve", Retrieval(retriever, catalog), input_schema=RetrievalTask)
@@ -58,11 +60,12 @@ def build_workflow(
     graph.add_node("answer", _Answerers(Answering(model, model_name, model_error, catalog, patience), own))
     graph.add_node("cite", cite)
     graph.add_edge(START, "recall")
+    graph.add_edge("recall", "settle")
     if decider is None:
-        graph.add_edge("recall", "rewrite")
+        graph.add_edge("settle", "rewrite")
     else:
         graph.add_node("decide", decider)
-        graph.add_edge("recall", "decide")
+        graph.add_edge("settle", "decide")
         graph.add_conditional_edges("decide", _undecided, ["rewrite", "route", "retrieve", "answer"])
     graph.add_edge("rewrite", "route")
     graph.add_conditional_edges("route", _fan_out, ["retrieve", "answer"])

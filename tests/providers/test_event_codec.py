@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.errors import ErrorCode
 from domain.events import AnswerDelta, RouteChosen, SourcesFound, TurnCompleted, TurnEnded, TurnEvent, TurnStarted
-from domain.model import Message, Rating, Role, Route, RouteMethod, Source, Span, TurnError, TurnStatus
+from domain.model import Message, Rating, Role, Route, RouteMethod, RunnerUp, Source, Span, TurnError, TurnStatus
 from providers.event_codec import decode, encode
 
 ids = st.integers(1, 2**63 - 1)

@@ -52,6 +52,9 @@ class Failing(Retriever):
     async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics | None:
         return None
 
+    async def likeness(self, question: str, texts: Sequence[str]) -> Sequence[float] | None:
+        return None
+
     async def check(self) -> None:
         raise SearchUnavailable
 
