@@ -163,7 +163,7 @@ def _judge(
             for name, logit in logits.items()
         }
         near = by.near * max(like.near.values()) + by.near_alike * max(alike.values())
-        scope = max(scope, near + by.example_scope)
+        scope = max(scope, near + (by.example_scope_beside if weighed.documented else by.example_scope))
     return Assessment(text, _probability(scope) if weighed.terms else 0.0, softmax(logits), weighed, leaning)
 
 

@@ -22,7 +22,8 @@ class Calibration:
     scope             the logit without any of them
 
     The same of example questions: `example_votes` of their words and `example_alike`, the cosine to the nearest of them,
-    tell agents apart; `near`, `near_alike` and `example_scope` tell whether the question is of any one's kind.
+    tell agents apart; `near`, `near_alike` and `example_scope` tell whether the question is of any one's kind, where there
+    are no documents that tell more; beside documents, `example_scope_beside` takes the place of the last.
     """
 
     best: float
@@ -35,6 +36,7 @@ class Calibration:
     example_votes: float
     near: float
     example_scope: float
+    example_scope_beside: float
     alike: float = 0.0
     scope_alike: float = 0.0
     example_alike: float = 0.0
@@ -52,6 +54,7 @@ WORDS = Calibration(
     example_votes=1.0,
     near=10.0,
     example_scope=-1.5,
+    example_scope_beside=-5.0,
 )
 """Where the search engine compares no vectors."""
 VECTORS = Calibration(
@@ -64,10 +67,11 @@ VECTORS = Calibration(
     cover=1.0,
     scope_alike=10.0,
     scope=-5.0,
-    example_votes=0.4,
-    example_alike=20.0,
+    example_votes=0.3,
+    example_alike=12.0,
     near=5.0,
     near_alike=20.0,
     example_scope=-7.2,
+    example_scope_beside=-12.0,
 )
 """For the cosines of the embedded model."""

@@ -64,13 +64,14 @@ class Strength:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """Every agent's strength for one question of `terms` distinct terms, to be judged by `calibration`. After a `failure`
-    of the search, only the agents' own descriptions were read."""
+    """Every agent's strength for one question of `terms` distinct terms, to be judged by `calibration`. `documented`: some
+    agent has documents. After a `failure` of the search, only the agents' own descriptions were read."""
 
     strengths: Mapping[str, Strength]
     terms: int
     failure: SearchUnavailable | None = None
     calibration: Calibration = WORDS
+    documented: bool = True
 
     @property
     def evidence(self) -> dict[str, float]:
@@ -116,6 +117,7 @@ class Scale:
             len(asked),
             failure,
             VECTORS if _compared(found) else WORDS,
+            any(sizes),
         )
 
 
