@@ -149,7 +149,7 @@ class Desk:
         if not self.visible:
             return 0.0, None
         conversation = recalled(_messages(turn.history, 0)[-WINDOW:])
-        assessed = await Assessor(self.stage.retriever).assess(
+        (assessed,) = await Assessor(self.stage.retriever).assess(
             turn.question, standalone, conversation, self.visible, ANYBODY
         )
         return assessed.scope, assessed.best

@@ -80,49 +80,24 @@ class Assessor:
         conversation: Conversation,
         agents: Sequence[Agent],
         reader: Reader,
-    ) -> Assessment:
-        """Raises SearchUnavailable, unless one of the agents answers without a search."""
-        leaning = question != standalone_question or bool(conversation.lines and gaps(question))
-        words = len(set(content_terms(question)))
-        return await self._assess(standalone_question, words, leaning, conversation, agents, reader)
-
-    async def assess_part(
-        self, part: str, conversation: Conversation, agents: Sequence[Agent], reader: Reader
-    ) -> Assessment:
-        """Of a question that asks for several things, by itself."""
-        return await self._assess(part, len(set(content_terms(part))), False, conversation, agents, reader)
-
-    async def _assess(
-        self,
-        text: str,
-        words: int,
-        leaning: bool,
-        conversation: Conversation,
-        agents: Sequence[Agent],
-        reader: Reader,
-    ) -> Assessment:
-        weighed, context, like = await asyncio.gather(
-            self._scale.weigh(text, agents, reader),
-            self._context(conversation, agents, reader),
-            self._resemblance(text, agents),
-        )
-        return _judge(text, words, leaning, weighed, context, like)
-
-    async def _context(
-        self, conversation: Conversation, agents: Sequence[Agent], reader: Reader
-    ) -> dict[str, float] | None:
-        """How much each agent was spoken of in the last exchange, as shares; None at the beginning."""
-        if not conversation.lines:
-            return None
-        asked = conversation.questions[-1:]
-        answered = [line.text[:ANSWER_READ] for line in conversation.lines if line.role is Role.ASSISTANT][-1:]
-        weighed = await asyncio.gather(*(self._scale.weigh(text, agents, reader) for text in (*asked, *answered)))
-        shares = [one.shares(CONTEXT_SHARPNESS) for one in weighed]
-        return {agent.name: sum(share[agent.name] for share in shares) / len(shares) for agent in agents}
-
-    async def _resemblance(self, text: str, agents: Sequence[Agent]) -> _Resemblance | None:
+        parts: Sequence[str] = (),
+    ) -> tuple[Assessment, ...]:
+        """Of the whole question, and of each of its parts by itself. Raises SearchUnavailable, unless one of the agents
+        answers without a search."""
+        texts, before = (standalone_question, *parts), _last_exchange(conversation)
+        weighed = await asyncio.gather(*(self._scale.weigh(text, agents, reader) for text in (*texts, *before)))
+        context = _spoken_of(weighed[len(texts) :])
         known = _examples_of(tuple(agents))
-        if not known or not content_terms(text):
+        like = [await self._resemblance(text, known) for text in texts] if known else [None] * len(texts)
+        leaning = question != standalone_question or bool(conversation.lines and gaps(question))
+        found = []
+        for text, one, resembles in zip(texts, weighed, like, strict=False):
+            words = len(set(content_terms(question if not found else text)))
+            found.append(_judge(text, words, leaning and not found, one, context, resembles))
+        return tuple(found)
+
+    async def _resemblance(self, text: str, known: Examples) -> _Resemblance | None:
+        if not content_terms(text):
             return None
         try:
             cosines = await self._retriever.likeness(text, known.texts)
@@ -130,6 +105,17 @@ class Assessor:
             cosines = None
         alike = None if cosines is None else known.nearest(cosines)
         return _Resemblance(known.votes(text), known.nearness(text), alike)
+
+
+def _last_exchange(conversation: Conversation) -> list[str]:
+    answered = [line.text[:ANSWER_READ] for line in conversation.lines if line.role is Role.ASSISTANT]
+    return [*conversation.questions[-1:], *answered[-1:]]
+
+
+def _spoken_of(exchange: Sequence[Weighed]) -> dict[str, float] | None:
+    """How much each agent was spoken of in the last exchange, as shares; None at the beginning."""
+    shares = [one.shares(CONTEXT_SHARPNESS) for one in exchange]
+    return {name: sum(share[name] for share in shares) / len(shares) for name in shares[0]} if shares else None
 
 
 @lru_cache(maxsize=16)

@@ -5,7 +5,6 @@ How likely each is comes from domain/agents/assessment.py. How the constants wer
 and 0044; `answerdesk evaluate` measures them.
 """
 
-import asyncio
 from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
@@ -63,15 +62,13 @@ class Router:
         if not agents or small_talk(settled.question) or not terms(settled.question):
             return Routing((), ())
         asked = parts(standalone_question)
-        whole = await self._assessor.assess(settled.question, standalone_question, conversation, agents, reader)
+        whole, *each = await self._assessor.assess(
+            settled.question, standalone_question, conversation, agents, reader, asked if len(asked) > 1 else ()
+        )
         if whole.weighed.failure is not None:
             return _without_search(whole, agents, whole.weighed.failure)
-        each: list[Assessment] = []
-        if len(asked) > 1:
-            found = (self._assessor.assess_part(part, conversation, agents, reader) for part in asked)
-            each = await asyncio.gather(*found)
-            if several := _several(asked, each, agents):
-                return several
+        if each and (several := _several(asked, each, agents)):
+            return several
         alone = all(part.best == whole.best for part in each)
         if each and alone:
             whole = max(whole, *each, key=lambda assessed: assessed.scope)

@@ -75,7 +75,8 @@ async def exemplified(search: EmbeddedSearch, folder: Path, *others: Agent) -> l
 
 
 async def assessed(search: EmbeddedSearch, question: str, agents: Sequence[Agent]) -> Assessment:
-    return await Assessor(search).assess(question, question, Conversation(), agents, ANYBODY)
+    (found,) = await Assessor(search).assess(question, question, Conversation(), agents, ANYBODY)
+    return found
 
 
 async def test_documents_are_known_in_other_words(search: EmbeddedSearch, tmp_path: Path) -> None:
