@@ -27,9 +27,9 @@ IN_SCOPE = 0.5
 NEED_IN_SCOPE, NEED_SURE = 0.5, 0.6
 """What every need must reach before several agents are asked: that it is in scope, and that its agent beats the
 agent of the other need."""
-EVEN, BETWEEN_THEM = 0.9, 0.75
-"""When two agents are nearly equal, so that the user is asked: the share of the second, as a part of the first's, and what
-both have together."""
+EVEN, BETWEEN_THEM, LIKELY = 0.9, 0.75, 0.35
+"""When two agents are nearly equal, so that the user is asked: the share of the second, as a part of the first's; what both
+have together; and the first's confidence. See docs/decisions/0043 for the choice."""
 
 
 class Router:
@@ -107,8 +107,10 @@ def _several(asked: Sequence[str], each: Sequence[Assessment], agents: Sequence[
 
 
 def _even(assessment: Assessment, second: str) -> bool:
+    """A follow-up leans on what was spoken of, and is never even."""
     first, other = assessment.shares[assessment.best], assessment.shares[second]
-    return other >= EVEN * first and first + other >= BETWEEN_THEM
+    likely = assessment.confidence(assessment.best) >= LIKELY
+    return likely and not assessment.leaning and other >= EVEN * first and first + other >= BETWEEN_THEM
 
 
 def _either(assessment: Assessment, question: str, agents: Sequence[Agent], may_ask: bool) -> Routing:
