@@ -193,16 +193,19 @@ class EmbeddedSearch:
 
     def _likeness(self, question: str, texts: tuple[str, ...]) -> list[float] | None:
         vector = self._vector(question)
+        if vector is None:
+            return None
         with self._asking:
-            cosines: list[float] = (self._sets(texts) @ vector).tolist()
+            others = self._sets(texts)
+        cosines: list[float] = (others @ vector).tolist()
         return cosines
 
     def _matrix(self, texts: tuple[str, ...]) -> "NDArray[np.float32]":
         """Each text's vector is a row. Different viewers' agents have much the same examples."""
         import numpy as np
 
-        known = {text: self._texts.get(text) for text in texts}
-        missing = [text for text, vector in known.items() if vector is None]
+        known = {text: vector for text in texts if (vector := self._texts.get(text)) is not None}
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing and self._embedder:
             for text, vector in zip(missing, self._embedder.embed(missing), strict=True):
                 known[text] = vector

@@ -220,7 +220,9 @@ def route_shapes(routes: Sequence[model.Route], catalog: AgentCatalog) -> list[R
 
 
 def _runner_up_shape(second: model.RunnerUp | None, catalog: AgentCatalog) -> RunnerUpShape | None:
-    return second and RunnerUpShape(agent=_named_agent(second.agent, catalog), confidence=second.confidence)
+    if second is None:
+        return None
+    return RunnerUpShape(agent=_named_agent(second.agent, catalog), confidence=second.confidence)
 
 
 def _named_agent(name: str, catalog: AgentCatalog) -> AgentShape:

@@ -90,7 +90,7 @@ class Assessor:
         known = _examples_of(tuple(agents))
         like = [await self._resemblance(text, known) for text in texts] if known else [None] * len(texts)
         leaning = question != standalone_question or bool(conversation.lines and gaps(question))
-        found = []
+        found: list[Assessment] = []
         for text, one, resembles in zip(texts, weighed, like, strict=False):
             words = len(set(content_terms(question if not found else text)))
             found.append(_judge(text, words, leaning and not found, one, context, resembles))

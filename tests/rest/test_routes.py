@@ -115,7 +115,7 @@ async def test_who_is_outside_an_audience_is_not_routed_there_nor_told_of_it(use
     assert "350 degrees" in message["text"]
     routes, message = await asked(user, await user.new_chat(), SOLDER)
     assert routes == []
-    seen = [message]
+    seen: list[Any] = [message]
     for question in ("When is a cracked screen replaced?", QUESTION):
         seen += list(await asked(user, await user.new_chat(), question))
     told = json.dumps(seen)
