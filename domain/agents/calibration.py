@@ -51,9 +51,9 @@ WORDS = Calibration(
     depth=0.36,
     cover=3.0,
     scope=-3.9,
-    example_votes=1.0,
+    example_votes=1.4,
     near=10.0,
-    example_scope=-1.5,
+    example_scope=-1.4,
     example_scope_beside=-5.0,
 )
 """Where the search engine compares no vectors."""
