@@ -276,6 +276,10 @@ def create_app(settings: Settings) -> Starlette:
             await desk.database.require_migrated()
             if not settings.azure_search_endpoint:
                 await ingest(settings, desk.services.agents, desk.retriever, None)
+                if examples := [text for agent in desk.services.agents.all for text in agent.examples]:
+                    await desk.retriever.likeness(
+                        examples[0], examples
+                    )  # or the first question waits for their vectors
             app.state.desk = desk
             # What lives from here on is mostly a request's: keep the collector from walking the libraries again.
             gc.collect()

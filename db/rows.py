@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from db.tables import ChatRow, MessageRow, SourceRow, UserRow
-from domain.model import ChatSession, Message, Route, RouteMethod, Source, Span, Turn, TurnError, Usage, User
+from domain.model import ChatSession, Message, Route, RouteMethod, RunnerUp, Source, Span, Turn, TurnError, Usage, User
 
 AnyRow = Row[*tuple[Any, ...]] | SimpleNamespace
 """What has the columns as attributes."""
@@ -100,10 +100,14 @@ def to_turn(row: AnyRow) -> Turn:
 
 
 def from_routes(routes: Sequence[Route]) -> list[dict[str, Any]]:
-    return [
-        {"agent": route.agent, "confidence": route.confidence, "reason": route.reason, "method": route.method}
-        for route in routes
-    ]
+    return [_from_route(route) for route in routes]
+
+
+def _from_route(route: Route) -> dict[str, Any]:
+    told = {"agent": route.agent, "confidence": route.confidence, "reason": route.reason, "method": route.method}
+    if second := route.runner_up:
+        told["runner_up"] = {"agent": second.agent, "confidence": second.confidence}
+    return told
 
 
 def _to_route(stored: Mapping[str, Any]) -> Route:
@@ -111,7 +115,9 @@ def _to_route(stored: Mapping[str, Any]) -> Route:
     has its default. Routes of before 2026-11-23 do not say who decided: the embedded router, if not the client."""
     confidence, reason = stored.get("confidence", 0.0), stored.get("reason", "")
     inferred = RouteMethod.CLIENT if confidence == 1 and reason == CHOSEN else RouteMethod.EMBEDDED
-    return Route(stored["agent"], confidence, reason, RouteMethod(stored.get("method", inferred)))
+    second = stored.get("runner_up")
+    runner_up = RunnerUp(second["agent"], second.get("confidence", 0.0)) if second else None
+    return Route(stored["agent"], confidence, reason, RouteMethod(stored.get("method", inferred)), runner_up)
 
 
 def from_error(error: TurnError) -> dict[str, Any]:

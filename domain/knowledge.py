@@ -80,10 +80,12 @@ class DocumentText:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk that was retrieved. `score` is the search engine's, higher is better, comparable within one search."""
+    """A chunk that was retrieved. `score` is the search engine's, higher is better, comparable within one search.
+    `likeness` is the cosine of the question to it, where the engine compares vectors of its own."""
 
     chunk: Chunk
     score: float
+    likeness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

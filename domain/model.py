@@ -134,11 +134,14 @@ class Message:
 
 
 class RouteMethod(StrEnum):
-    """Who decided that an agent is asked: the embedded router, a language model, or the client by naming it."""
+    """Who decided that an agent is asked: the embedded router, a language model, the client by naming it, or the user in
+    reply to the desk's question which of two agents is meant (REPLY). CLARIFICATION: nobody yet, and that is the question."""
 
     EMBEDDED = "EMBEDDED"
     MODEL = "MODEL"
     CLIENT = "CLIENT"
+    CLARIFICATION = "CLARIFICATION"
+    REPLY = "REPLY"
 
     @classmethod
     def _missing_(cls, value: object) -> "RouteMethod":
@@ -147,13 +150,22 @@ class RouteMethod(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RunnerUp:
+    """Who would have been asked next. `confidence` is on the scale of its route's."""
+
+    agent: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """Why an agent was asked. `confidence` is in [0, 1]."""
+    """Why an agent was asked. `confidence` is in [0, 1]. There is no runner-up where nobody else was weighed."""
 
     agent: str
     confidence: float
     reason: str
     method: RouteMethod = RouteMethod.EMBEDDED
+    runner_up: RunnerUp | None = None
 
 
 @dataclass(frozen=True, slots=True)

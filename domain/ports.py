@@ -393,6 +393,11 @@ class Retriever(Protocol):
         """All chunks of a document, in order; none of one that is not there for this reader."""
         ...
 
+    async def likeness(self, question: str, texts: Sequence[str]) -> Sequence[float] | None:
+        """The cosine of the question to each of these texts, which are often the same, by the vectors that passages are
+        compared by. None when the engine has no vectors of its own."""
+        ...
+
     async def check(self) -> None:
         """Raises SearchUnavailable unless a search would work now."""
         ...

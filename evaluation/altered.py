@@ -35,6 +35,9 @@ class Watched(Retriever):
     async def chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
         return await self._retriever.chunks(agent, document_id, reader)
 
+    async def likeness(self, question: str, texts: Sequence[str]) -> Sequence[float] | None:
+        return await self._retriever.likeness(question, texts)
+
     async def check(self) -> None:
         await self._retriever.check()
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 
+from domain.agents.assessment import Assessor
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.memory import WINDOW, recalled
 from domain.agents.notes import NO_NOTES, VERSION
-from domain.agents.routing import Router
 from domain.agents.state import Draft, Evidence, Line, TurnContext
 from domain.agents.summaries import lines_of
 from domain.errors import ContentFiltered
@@ -129,6 +129,9 @@ class Stage(Retriever, History, SummaryStore):
     async def chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
         return await self.running.get().retriever.chunks(agent, document_id, reader)
 
+    async def likeness(self, question: str, texts: Sequence[str]) -> Sequence[float] | None:
+        return await self.running.get().retriever.likeness(question, texts)
+
     async def check(self) -> None:
         await self.retriever.check()
 
@@ -166,7 +169,7 @@ class Desk:
         if not self.visible:
             return 0.0, None
         conversation = recalled(_messages(turn.history, 0)[-WINDOW:])
-        assessed = await Router(self.stage.retriever).assess(
+        (assessed,) = await Assessor(self.stage.retriever).assess(
             turn.question, standalone, conversation, self.visible, ANYBODY
         )
         return assessed.scope, assessed.best

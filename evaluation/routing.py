@@ -18,12 +18,14 @@ FALSE_REFUSALS = 0.05
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingOutcome(Outcome):
     """`accepted`: any of these sets is right, the empty one for nobody. `best` is the likeliest agent, asked or not;
-    `scope` scores how likely any agent holds the answer, and only orders questions."""
+    `scope` scores how likely any agent holds the answer, and only orders questions. `asked_back`: `routed` are the two
+    agents of whom the user was asked which is meant, and that is never right."""
 
     accepted: tuple[tuple[str, ...], ...]
     routed: tuple[str, ...]
     best: str | None
     scope: float
+    asked_back: bool = False
 
     @property
     def is_outside(self) -> bool:
@@ -35,7 +37,7 @@ class RoutingOutcome(Outcome):
 
     @property
     def is_right(self) -> bool:
-        return any(set(names) == set(self.routed) for names in self.accepted)
+        return not self.asked_back and any(set(names) == set(self.routed) for names in self.accepted)
 
     @property
     def best_is_right(self) -> bool:
@@ -96,6 +98,9 @@ FIGURES: tuple[Figure[RoutingOutcome], ...] = (
     ),
     Figure("outside_recall", "out of scope: nobody is asked", mean(lambda it: not it.routed), lambda it: it.is_outside),
     Figure("false_refusals", "in scope: nobody is asked", mean(lambda it: not it.routed), _inside, Better.LESS),
+    Figure(
+        "asked_back", "in scope: the user is asked which is meant", mean(lambda it: it.asked_back), _inside, Better.LESS
+    ),
     Figure("auroc", "in and out of scope told apart", _auroc),
     Figure("outside_recall_at_5", "out of scope refused, with 5 % of those in scope", _recall),
 )
@@ -122,13 +127,14 @@ async def _measure(turns: CaseTurns) -> RoutingOutcome:
         routed=tuple(route.agent for route in prepared.routes),
         best=best,
         scope=scope,
+        asked_back=any(route.method is RouteMethod.CLARIFICATION for route in prepared.routes),
     )
 
 
 def _fault(outcome: RoutingOutcome) -> str | None:
     if outcome.is_right:
         return None
-    asked = " and ".join(outcome.routed) or "nobody"
+    asked = (" or ".join(outcome.routed) + "?") if outcome.asked_back else " and ".join(outcome.routed) or "nobody"
     return f"asked {asked}, not {' or '.join(' and '.join(names) or 'nobody' for names in outcome.accepted)}"
 
 

@@ -9,7 +9,9 @@ from graph.context import Info
 
 strawberry.enum(
     RouteMethod,
-    description="Who decided that an agent is asked: the embedded router, a language model, or the client by naming it.",
+    description="Who decided that an agent is asked: the embedded router, a language model, the client by naming it, or the "
+    "user in reply to the desk's question which of two agents is meant (REPLY). CLARIFICATION: nobody was asked yet, and "
+    "the answer is that question.",
 )
 
 
@@ -24,23 +26,51 @@ class Agent:
         return cls(name=agent.name, title=agent.title, description=agent.description)
 
 
+@strawberry.type(description="Who would have been asked next.")
+class RunnerUp:
+    confidence: float = strawberry.field(description="On the scale of its route's.")
+    agent_name: strawberry.Private[str]
+
+    @strawberry.field(description="An agent that the desk no longer has still shows its name.")
+    def agent(self, info: Info) -> Agent:
+        return _named(self.agent_name, info)
+
+    @classmethod
+    def of(cls, second: model.RunnerUp) -> "RunnerUp":
+        return cls(confidence=second.confidence, agent_name=second.agent)
+
+
 @strawberry.type(description="Why this agent was asked.")
 class Route:
     confidence: float = strawberry.field(description="How sure the router was, from 0 to 1.")
     reason: str
     method: RouteMethod = strawberry.field(description="Who decided it.")
+    runner_up: RunnerUp | None = strawberry.field(
+        description="Who would have been asked next; null where nobody else was weighed."
+    )
     agent_name: strawberry.Private[str]
 
     @strawberry.field(description="An agent that the desk no longer has still shows its name.")
     def agent(self, info: Info) -> Agent:
-        try:
-            return Agent.of(info.context.services.agents.get(self.agent_name))
-        except KeyError:
-            return Agent(name=self.agent_name, title=self.agent_name, description="")
+        return _named(self.agent_name, info)
 
     @classmethod
     def of(cls, route: model.Route) -> "Route":
-        return cls(confidence=route.confidence, reason=route.reason, method=route.method, agent_name=route.agent)
+        second = route.runner_up
+        return cls(
+            confidence=route.confidence,
+            reason=route.reason,
+            method=route.method,
+            runner_up=RunnerUp.of(second) if second else None,
+            agent_name=route.agent,
+        )
+
+
+def _named(name: str, info: Info) -> Agent:
+    try:
+        return Agent.of(info.context.services.agents.get(name))
+    except KeyError:
+        return Agent(name=name, title=name, description="")
 
 
 @strawberry.type

@@ -177,6 +177,10 @@ class AzureSearch(Retriever):
         rows = [row async for row in self._all(self._client(agent), SHOWN, wanted)]
         return sorted((chunk_of(agent, row) for row in rows), key=lambda chunk: chunk.position)
 
+    async def likeness(self, question: str, texts: Sequence[str]) -> Sequence[float] | None:
+        """None: vectors are compared by the service, which tells no cosines, and by whichever model was deployed."""
+        return None
+
     async def check(self) -> None:
         for client in self._clients.values():
             await self._ask(client, "ready", 1, ["id"], ANYBODY)

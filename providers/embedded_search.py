@@ -8,7 +8,7 @@ rate_limited, since embeddings cannot tell one code from another.
 import asyncio
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +25,7 @@ from domain.terms import content_terms, terms
 from providers.coverage import Indexes
 from providers.index_file import IndexFile, IndexReaders, NotIndexedError
 from providers.reads import Reads
+from providers.recent import Recent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +37,8 @@ MAX_TERMS = 200
 """How many different terms of a question are looked up."""
 QUESTIONS = 256
 """How many questions' terms and vectors are remembered."""
+TEXTS, SETS = 20_000, 16
+"""How many texts' vectors are remembered, to which questions are compared, and how many sets of such texts."""
 
 _CODE = re.compile(r"(?!\d+(?:st|nd|rd|th|s)$)(?=.*[^\W\d_])(?=.*[\d_]).+")
 """A term of letters together with digits or underscores, ordinals aside."""
@@ -74,6 +77,8 @@ class EmbeddedSearch:
         self._vectors: dict[str, _Vectors] = {}
         self._asking = Lock()
         self._asked = lru_cache(maxsize=QUESTIONS)(lambda question: embedder.embed([question])[0] if embedder else None)
+        self._texts: Recent[str, NDArray[np.float32]] = Recent(TEXTS)
+        self._sets = lru_cache(maxsize=SETS)(self._matrix)
         self._reads = Reads()
 
     @property
@@ -108,6 +113,11 @@ class EmbeddedSearch:
 
     async def chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
         return await self._reads.run(lambda: self._chunks(agent, document_id, reader))
+
+    async def likeness(self, question: str, texts: Sequence[str]) -> Sequence[float] | None:
+        if self._embedder is None or not texts:
+            return None if self._embedder is None else []
+        return await self._reads.run(lambda: self._likeness(question, tuple(texts)))
 
     async def check(self) -> None:
         await asyncio.to_thread(self._check)
@@ -166,18 +176,44 @@ class EmbeddedSearch:
         asked = _terms_of(question)
         if not asked or limit < 1:
             return []
-        with self._asking:  # a router asks every agent at once: the first embeds the question, the others wait for it
-            vector = self._asked(question)
+        vector = self._vector(question)
+        likeness: dict[int, float] = {}
         with _available(agent), self._readers.reading(self._path(agent)) as index:
             view = self._indexes.view(index, reader)
             scores = self._indexes.coverage(index, view, asked)
             if vector is not None and (vectors := self._vectors_of(agent, index)):
                 weight = CODES if any(_CODE.fullmatch(term) for term in asked) else WORDS
-                cosines = zip(vectors.numbers, (vectors.matrix @ vector).tolist(), strict=True)
-                scores = _mixed(scores, cosines, index.hidden(view.allowed), weight)
+                likeness = dict(zip(vectors.numbers, (vectors.matrix @ vector).tolist(), strict=True))
+                scores = _mixed(scores, likeness, index.hidden(view.allowed), weight)
             best = nsmallest(limit, scores, key=lambda number: (-scores[number], number))
             chunks = self._indexes.chunks(index, view, best)
-        return [Passage(chunks[number], scores[number]) for number in best]
+        return [Passage(chunks[number], scores[number], likeness.get(number)) for number in best]
+
+    def _vector(self, question: str) -> "NDArray[np.float32] | None":
+        """A router asks every agent at once: the first embeds the question, the others wait for it."""
+        with self._asking:
+            return self._asked(question)
+
+    def _likeness(self, question: str, texts: tuple[str, ...]) -> list[float] | None:
+        vector = self._vector(question)
+        if vector is None:
+            return None
+        with self._asking:
+            others = self._sets(texts)
+        cosines: list[float] = (others @ vector).tolist()
+        return cosines
+
+    def _matrix(self, texts: tuple[str, ...]) -> "NDArray[np.float32]":
+        """Each text's vector is a row. Different viewers' agents have much the same examples."""
+        import numpy as np
+
+        known = {text: vector for text in texts if (vector := self._texts.get(text)) is not None}
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
+        if missing and self._embedder:
+            for text, vector in zip(missing, self._embedder.embed(missing), strict=True):
+                known[text] = vector
+                self._texts.keep(text, vector)
+        return np.stack([known[text] for text in texts])
 
     def _vectors_of(self, agent: str, index: IndexFile) -> _Vectors | None:
         """The index's vectors, or None unless this embedder has made one for every chunk."""
@@ -234,11 +270,11 @@ def _with_terms(chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, list[str], lis
 
 
 def _mixed(
-    coverage: dict[int, float], cosines: Iterable[tuple[int, float]], hidden: frozenset[int], weight: float
+    coverage: dict[int, float], cosines: Mapping[int, float], hidden: frozenset[int], weight: float
 ) -> dict[int, float]:
     """Both scores in one, for every chunk that is not hidden."""
     return {
         number: weight * coverage.get(number, 0.0) + (1 - weight) * cosine
-        for number, cosine in cosines
+        for number, cosine in cosines.items()
         if number not in hidden
     }

@@ -95,11 +95,19 @@ class AgentShape(TypedDict):
     description: str
 
 
+class RunnerUpShape(TypedDict):
+    agent: AgentShape
+    confidence: float
+
+
 class RouteShape(TypedDict):
+    """`runner_up` is who would have been asked next, null where nobody else was weighed."""
+
     agent: AgentShape
     confidence: float
     reason: str
     method: model.RouteMethod
+    runner_up: RunnerUpShape | None
 
 
 class UsageShape(TypedDict):
@@ -231,9 +239,16 @@ def route_shapes(routes: Sequence[model.Route], catalog: AgentCatalog) -> list[R
             confidence=route.confidence,
             reason=route.reason,
             method=route.method,
+            runner_up=_runner_up_shape(route.runner_up, catalog),
         )
         for route in routes
     ]
+
+
+def _runner_up_shape(second: model.RunnerUp | None, catalog: AgentCatalog) -> RunnerUpShape | None:
+    if second is None:
+        return None
+    return RunnerUpShape(agent=_named_agent(second.agent, catalog), confidence=second.confidence)
 
 
 def _named_agent(name: str, catalog: AgentCatalog) -> AgentShape:

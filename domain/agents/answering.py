@@ -63,6 +63,8 @@ class Answering:
         evidence = sorted(state.get("evidence", []), key=lambda found: needs.index(found.need))
         numbered = Numbered(evidence)
         writer = CitationWriter(numbered, context.answer.id, context.recorder, self._secret)
+        if clarification := state["routing"].clarification:
+            return {"draft": _said(writer, clarification.text)}
         if not needs:
             text = reply(context.question.text) or refusal(context.agents)
             return {"draft": _said(writer, text)}

@@ -88,8 +88,11 @@ class Decider:
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
         context = runtime.context
-        question = context.question.text
-        task = DecisionTask(question, state["conversation"], context.agents, not context.chosen, self.strict)
+        settled = state["settled"]
+        question, routes = settled.question, not context.chosen and not settled.meant
+        task = DecisionTask(
+            question, state["conversation"], context.agents, routes, self.strict, may_ask=not settled.replied
+        )
         decision, cost = None, Usage(0, 0)
         if task.worthwhile and not small_talk(question):
             decision, cost = await self.decide(task, context.answer.id)

@@ -7,7 +7,7 @@ every text of its is bounded.
 
 import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,11 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field, ValidationError
 
 from domain.agents.catalog import Agent
+from domain.agents.clarification import either_of
 from domain.agents.needs import MOST
 from domain.agents.reply_forms import Reply, ReplyFault, ReplyForm, ReplySchema, object_of
 from domain.agents.state import Conversation, Need, Routing
-from domain.model import Role, Route, RouteMethod
+from domain.model import Role, Route, RouteMethod, RunnerUp
 
 NAME = "decide"
 """What the data are called."""
@@ -35,6 +36,8 @@ SURE = 0.3
 REASON = 300
 """Characters of a reason that are kept."""
 UNEXPLAINED = "The model chose it."
+UNSURE = 0.6
+"""Confidence up to which the user is asked, when the model says that another agent could be meant just as well."""
 
 _RULES = """\
 You prepare questions for a desk of agents; you never answer them. {rule}
@@ -52,6 +55,8 @@ asks for several things that belong to different agents. Name none when no agent
 - confidence: how sure you are of this agent, from 0 to 1
 - reason: one short sentence for the user, in English
 - questions: what this agent is to look up, each as a question that stands alone; at most three in all
+alternative: null, mostly. The one other agent that could be meant just as well, when the question asks for a single thing
+and neither it nor the conversation says which of the two is meant; then the confidence is 0.5.
 The agents:
 """
 
@@ -74,18 +79,21 @@ class _Routed(BaseModel):
 class _Reply(BaseModel):
     question: str | None = None
     routes: list[_Routed] | None = None
+    alternative: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionTask:
     """What is to be decided: of which `agents`, if the client has not chosen any, and how a question is said that may
-    lean on the conversation. `strict` as in ReplySchema."""
+    lean on the conversation. `strict` as in ReplySchema. Unless it `may_ask`, the user is not asked which agent is meant:
+    both are asked then."""
 
     question: str
     conversation: Conversation
     agents: Sequence[Agent]
     routes: bool
     strict: bool = False
+    may_ask: bool = True
 
     @property
     def rewrites(self) -> bool:
@@ -110,6 +118,8 @@ class DecisionTask:
                 "questions": {"type": "array", "items": _text(REASON), "maxItems": MOST},
             }
             properties["routes"] = {"type": "array", "items": object_of(route), "maxItems": MOST}
+            names = [*(agent.name for agent in self.agents), None]
+            properties["alternative"] = {"type": ["string", "null"], "enum": names}
         return ReplySchema(NAME, "Notes the decision.", properties, self.strict)
 
     def messages(self, form: ReplyForm, fault: ReplyFault | None = None) -> list[BaseMessage]:
@@ -141,7 +151,7 @@ class DecisionTask:
             return Decision(question)
         if read.routes is None:
             raise ReplyFault("routes: is missing", reply.text)
-        return Decision(question, self._routing(read.routes, question, reply.text))
+        return Decision(question, self._routing(read, read.routes, question, reply.text))
 
     def _question(self, written: str | None, reply: str) -> str:
         if not self.rewrites:
@@ -153,7 +163,7 @@ class DecisionTask:
             raise ReplyFault(f"question: has more than {LONGEST} characters", reply)
         return text
 
-    def _routing(self, written: Sequence[_Routed], question: str, reply: str) -> Routing | None:
+    def _routing(self, read: _Reply, written: Sequence[_Routed], question: str, reply: str) -> Routing | None:
         known = {agent.name.casefold(): agent.name for agent in self.agents}
         chosen: dict[str, _Routed] = {}
         for route in sorted(written, key=lambda route: -route.confidence):
@@ -165,11 +175,29 @@ class DecisionTask:
         asked = {name: route for name, route in list(chosen.items())[:MOST] if route.confidence >= SURE}
         if not asked:
             return None
+        if either := self._either(read, asked, known):
+            sure = next(iter(asked.values())).confidence
+            return either_of(either, (sure, sure), question, RouteMethod.MODEL, self.may_ask)
+        others = (RunnerUp(name, round(it.confidence, 3)) for name, it in chosen.items() if name not in asked)
+        runner_up = next(others, None)
         routes = [
-            Route(name, round(it.confidence, 3), _plain(it.reason or "")[:REASON] or UNEXPLAINED, RouteMethod.MODEL)
+            Route(name, round(it.confidence, 3), _reason(it.reason), RouteMethod.MODEL, runner_up)
             for name, it in asked.items()
         ]
         return Routing(tuple(routes), _needs({name: it.questions or [] for name, it in asked.items()}, question))
+
+    def _either(
+        self, read: _Reply, asked: Mapping[str, _Routed], known: Mapping[str, str]
+    ) -> tuple[Agent, Agent] | None:
+        """The two agents of whom, as the model says, either may be meant. Only for one need, of which it is not sure."""
+        [(first, route), *more] = asked.items()
+        second = known.get((read.alternative or "").strip().casefold())
+        if second in (None, first) or any(name != second for name, _ in more):
+            return None
+        if route.confidence > UNSURE or sum(len(it.questions or []) for it in asked.values()) > len(asked):
+            return None
+        of = {agent.name: agent for agent in self.agents}
+        return of[first], of[str(second)]
 
 
 def _needs(questions: dict[str, list[str]], whole: str) -> tuple[Need, ...]:
@@ -179,6 +207,10 @@ def _needs(questions: dict[str, list[str]], whole: str) -> tuple[Need, ...]:
     more = [Need(text, name) for name, asked in texts.items() for text in asked[1:]]
     needs = tuple(dict.fromkeys([*first, *more]))[:MOST]
     return needs if len(needs) > 1 else (Need(whole, needs[0].agent),)
+
+
+def _reason(written: str | None) -> str:
+    return _plain(written or "")[:REASON] or UNEXPLAINED
 
 
 def _faults(error: ValidationError) -> str:

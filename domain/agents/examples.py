@@ -6,13 +6,15 @@ Nearest examples and naive Bayes vote together. Questions are short, so words, p
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from domain.agents.catalog import Agent
 from domain.terms import terms
 
 NEAREST = 5
+ALIKE = 15
+"""One example in so many is expected to be like any other."""
 SMOOTHING = 1.0
 NEARNESS = 40.0
 """How much the nearest examples weigh beside naive Bayes' log odds."""
@@ -26,7 +28,8 @@ class Examples:
     def __init__(self, agents: Sequence[Agent]) -> None:
         self._agents = [agent.name for agent in agents]
         self._owners = [agent.name for agent in agents for _ in agent.examples]
-        texts = [_features(example) for agent in agents for example in agent.examples]
+        self.texts = tuple(example for agent in agents for example in agent.examples)
+        texts = [_features(example) for example in self.texts]
         self._frequency = Counter(feature for text in texts for feature in text)
         self._size = len(texts)
         self._sizes = Counter(self._owners)
@@ -42,6 +45,13 @@ class Examples:
     def __bool__(self) -> bool:
         return self._size > 0
 
+    def nearest(self, cosines: Sequence[float]) -> dict[str, float]:
+        """For each agent, how alike its nearest examples are, of the cosines to `texts`: as `nearness`, in [-1, 1]."""
+        by_owner: dict[str, list[float]] = {name: [] for name in self._sizes}
+        for owner, cosine in zip(self._owners, cosines, strict=True):
+            by_owner[owner].append(cosine)
+        return self._filled({name: _nearest(found) for name, found in by_owner.items()})
+
     def nearness(self, question: str) -> dict[str, float]:
         """For each agent, how near its nearest examples are, in [0, 1.5]: their mean plus half of the nearest."""
         return {name: sum(near) / len(near) + near[0] / 2 for name, near in self._near(question).items()}
@@ -50,19 +60,27 @@ class Examples:
         """For each agent, the logit that the question is one of its kind."""
         near = self._near(question)
         features = [feature for feature in _features(question) if self._frequency[feature]]
-        votes = dict.fromkeys(self._agents, 0.0)
+        votes = dict.fromkeys(self._sizes, 0.0)
         for feature in features:
             odds = {
                 name: (counted[feature] + SMOOTHING) / (self._sizes[name] + 2 * SMOOTHING)
                 for name, counted in self._by_owner.items()
+                if self._sizes[name]
             }
             mean = sum(odds.values()) / len(odds)
             for name, value in odds.items():
                 votes[name] += math.log(value / mean)
-        return {
-            name: SHARPNESS * (votes[name] + NEARNESS * (sum(near[name]) / len(near[name]) + near[name][0]))
-            for name in votes
-        }
+        return self._filled(
+            {
+                name: SHARPNESS * (votes[name] + NEARNESS * (sum(near[name]) / len(near[name]) + near[name][0]))
+                for name in votes
+            }
+        )
+
+    def _filled(self, found: Mapping[str, float]) -> dict[str, float]:
+        """With the mean for those who have no examples, for whom these speak neither way."""
+        mean = sum(found.values()) / max(1, len(found))
+        return {name: found.get(name, mean) for name in self._agents}
 
     def _near(self, question: str) -> dict[str, list[float]]:
         """The cosine similarity of each agent's nearest examples, nearest first; zero for one unlike."""
@@ -83,6 +101,12 @@ class Examples:
     def _rarity(self, feature: str) -> float:
         frequency = self._frequency[feature]
         return math.log1p((self._size - frequency + 0.5) / (frequency + 0.5))
+
+
+def _nearest(cosines: list[float]) -> float:
+    """Of few examples only the nearest tells something: the next may be of quite another matter."""
+    found = sorted(cosines, reverse=True)[: max(1, min(NEAREST, len(cosines) // ALIKE))]
+    return (sum(found) / len(found) + found[0] / 2) / 1.5
 
 
 def _features(text: str) -> set[str]:

@@ -59,7 +59,7 @@ class Rewriter:
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
         context = runtime.context
-        question = context.question.text
+        question = state["settled"].question
         try:
             question = await self.rewrite(question, state["conversation"], context.agents, context.reader)
         except SearchUnavailable:

@@ -48,11 +48,34 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
+class Clarification:
+    """Which of two agents is meant, as it is put to the user."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What is asked in effect: the message, or what it asks together with the question before it, when it replies to a
+    clarification (`replied`). `meant` are the agents that such a reply names. When it names none and is no question of its
+    own, it stands behind the question as `aside`, and `between` are the two agents that are asked unless it tells the
+    router more."""
+
+    question: str
+    replied: bool = False
+    meant: tuple[str, ...] = ()
+    between: tuple[str, ...] = ()
+    aside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Routing:
-    """The router's decision. No routes: none of the agents holds the answer. Every need's agent is in `routes`."""
+    """The router's decision. No routes: none of the agents holds the answer. Every need's agent is in `routes`. With a
+    `clarification` there are no needs: `routes` are the two agents of whom one is meant."""
 
     routes: tuple[Route, ...]
     needs: tuple[Need, ...]
+    clarification: Clarification | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +106,7 @@ class TurnState(TypedDict, total=False):
     model may decide."""
 
     conversation: Conversation
+    settled: Settled
     decisions_cost: Usage
     standalone_question: str
     routing: Routing

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from domain.agents.calibration import VECTORS, WORDS, Calibration
 from domain.agents.catalog import Agent
 from domain.agents.mentions import words_of
 from domain.errors import SearchUnavailable
@@ -34,9 +35,8 @@ USUAL_LENGTH = 150
 """BM25's k1 and b, and the terms of an average passage."""
 SPAN = 8.0
 """The weight of a term that stands nowhere; the weights of all terms lie in (0, SPAN]."""
-BEST, BEST5, TITLED, PROFILE = 0.27, 0.29, 0.2, 0.3
-"""Logits for each unit of weight: in the best passage, in the best five, in a passage's title, in the agent's own
-description. See docs/decisions/0005 for the choice."""
+NEAREST = 3
+"""Passages by whose vectors an agent's likeness to the question is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class Strength:
     """One agent against one question. `best`, `best5` and `best10` are the mean weights of the best 1, 5 and 10
     passages (fewer than 10 in a small knowledge base); `covered` is the part of the question's weight that one passage holds, in [0, 1]; `titled` and `profile` are the weight of
     the terms that stand in one passage's title and in the agent's own description; `held` are the
-    question's terms that the best passages hold, the rarest first."""
+    question's terms that the best passages hold, the rarest first; `alike` is the mean cosine of the question to the
+    nearest passages, where the search engine tells it."""
 
     best: float = 0.0
     best5: float = 0.0
@@ -53,25 +54,33 @@ class Strength:
     titled: float = 0.0
     profile: float = 0.0
     held: tuple[str, ...] = ()
+    alike: float = 0.0
 
-    @property
-    def evidence(self) -> float:
+    def evidence(self, by: Calibration) -> float:
         """How much speaks for this agent, as a logit."""
-        return BEST * self.best + BEST5 * self.best5 + TITLED * self.titled + PROFILE * self.profile
+        words = by.best * self.best + by.best5 * self.best5 + by.titled * self.titled + by.profile * self.profile
+        return words + by.alike * self.alike
 
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """Every agent's strength for one question of `terms` distinct terms. After a `failure` of the search, only the agents'
-    own descriptions were read."""
+    """Every agent's strength for one question of `terms` distinct terms, to be judged by `calibration`. `documented`: some
+    agent has documents. After a `failure` of the search, only the agents' own descriptions were read."""
 
     strengths: Mapping[str, Strength]
     terms: int
     failure: SearchUnavailable | None = None
+    calibration: Calibration = WORDS
+    documented: bool = True
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """By agent, as logits."""
+        return {name: strength.evidence(self.calibration) for name, strength in self.strengths.items()}
 
     def shares(self, sharpness: float = 1.0) -> dict[str, float]:
         """The evidence as a distribution over the agents."""
-        return softmax({name: sharpness * strength.evidence for name, strength in self.strengths.items()})
+        return softmax({name: sharpness * logit for name, logit in self.evidence.items()})
 
 
 class Scale:
@@ -107,7 +116,15 @@ class Scale:
             },
             len(asked),
             failure,
+            VECTORS if _compared(found) else WORDS,
+            any(sizes),
         )
+
+
+def _compared(found: Sequence[Sequence[Passage]]) -> bool:
+    """Whether vectors were compared for all that was found."""
+    likenesses = [passage.likeness for passages in found for passage in passages]
+    return bool(likenesses) and None not in likenesses
 
 
 def _weights(
@@ -194,4 +211,10 @@ def _strength(weights: Mapping[str, float], passages: Sequence[Passage], profile
         titled=titled,
         profile=sum(w for t, w in weights.items() if t in described),
         held=tuple(sorted(held, key=lambda term: -weights[term])),
+        alike=_alike(passages),
     )
+
+
+def _alike(passages: Sequence[Passage]) -> float:
+    nearest = sorted((passage.likeness or 0.0 for passage in passages), reverse=True)[:NEAREST]
+    return sum(nearest) / len(nearest) if nearest else 0.0

@@ -1,7 +1,7 @@
-"""The workflow, compiled once: recall → rewrite → route → retrieve (one run a need) → answer → cite.
+"""The workflow, compiled once: recall → settle → rewrite → route → retrieve (one run a need) → answer → cite.
 
-What asks for the user's own words (`recollect`) needs none of what comes after. Where a model decides, `decide` stands before `rewrite`: it takes the place of both `rewrite` and `route`, or of the first,
-or of neither.
+What asks for the user's own words (`recollect`) needs none of what comes after `recall`. Where a model decides, `decide`
+stands before `rewrite`: it takes the place of both `rewrite` and `route`, or of the first, or of neither.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,6 +15,7 @@ from langgraph.types import Send
 
 from domain.agents.answering import Answering, DirectModel, ModelError
 from domain.agents.catalog import AgentCatalog
+from domain.agents.clarification import settle
 from domain.agents.deciding import Decider
 from domain.agents.grounding import cite
 from domain.agents.memory import Memory
@@ -58,6 +59,7 @@ def build_workflow(
     graph = StateGraph(TurnState, context_schema=TurnContext)
     graph.add_node("recall", Memory(history, summaries))
     graph.add_node("recollect", recollect)
+    graph.add_node("settle", settle)
     graph.add_node("rewrite", Rewriter(retriever))
     graph.add_node("route", Router(retriever))
     graph.add_node("retrieve", Retrieval(retriever, catalog, reranker), input_schema=RetrievalTask)
@@ -66,8 +68,9 @@ def build_workflow(
     graph.add_node("cite", cite)
     graph.add_edge(START, "recall")
     begin = "rewrite" if decider is None else "decide"
-    graph.add_conditional_edges("recall", _recollecting(begin), ["recollect", begin])
-    graph.add_conditional_edges("recollect", _unanswered(begin), [END, begin])
+    graph.add_conditional_edges("recall", _unless_recollecting, ["recollect", "settle"])
+    graph.add_conditional_edges("recollect", _unless_answered, [END, "settle"])
+    graph.add_edge("settle", begin)
     if decider is not None:
         graph.add_node("decide", decider)
         graph.add_conditional_edges("decide", _undecided, ["rewrite", "route", "retrieve", "answer"])
@@ -108,18 +111,12 @@ class _Answerers:
         return await answering(state, runtime)
 
 
-def _recollecting(begin: str) -> Callable[[TurnState, Runtime[TurnContext]], Awaitable[str]]:
-    async def chosen(state: TurnState, runtime: Runtime[TurnContext]) -> str:
-        return "recollect" if asks_what_was_said(runtime.context.question.text) else begin
-
-    return chosen
+async def _unless_recollecting(state: TurnState, runtime: Runtime[TurnContext]) -> str:
+    return "recollect" if asks_what_was_said(runtime.context.question.text) else "settle"
 
 
-def _unanswered(begin: str) -> Callable[[TurnState], Awaitable[str]]:
-    async def chosen(state: TurnState) -> str:
-        return END if "draft" in state else begin
-
-    return chosen
+async def _unless_answered(state: TurnState) -> str:
+    return END if "draft" in state else "settle"
 
 
 async def _undecided(state: TurnState) -> list[Send] | str:

@@ -159,6 +159,24 @@ async def test_term_statistics(retriever: Retriever) -> None:
         assert [statistics.frequency[term] for term in ("plan", "tgr0502", "nowhere")] == [2, 1, 0]
 
 
+async def test_a_likeness_is_a_cosine(retriever: Retriever) -> None:
+    asked = "studio plan"
+    found = await retriever.likeness(asked, [asked, "zzz", asked])
+    if found is not None:
+        same, other, again = found
+        assert same == again == pytest.approx(1)
+        assert other < 0.5
+        assert await retriever.likeness(asked, []) == []
+    await retriever.index(PRICING, [NANO, STUDIO, REJECTED])
+    for passage in await retriever.search(PRICING, asked, 3, ANYBODY):
+        if found is None:
+            assert passage.likeness is None
+        else:
+            text = f"{passage.chunk.title}\n{passage.chunk.text}"
+            [expected] = await retriever.likeness(asked, [text]) or []
+            assert passage.likeness == pytest.approx(expected, abs=1e-2)
+
+
 async def test_nothing_indexed_is_unavailable(retriever: Retriever) -> None:
     with pytest.raises(SearchUnavailable):
         await retriever.check()

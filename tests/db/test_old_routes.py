@@ -5,7 +5,7 @@ from sqlalchemy import text, update
 
 from db.tables import SOURCES, TURNS
 from domain.errors import ErrorCode
-from domain.model import Route, RouteMethod, Span, TurnStatus
+from domain.model import Route, RouteMethod, RunnerUp, Span, TurnStatus
 from tests.stores import Stores, outcome, progress, source
 
 
@@ -39,8 +39,12 @@ async def test_who_decided_is_inferred(stores: Stores, stored: dict[str, object]
             Route("help", 0.8, "R.", RouteMethod.EMBEDDED),
         ),
         ({"agent": "help"}, Route("help", 0.0, "", RouteMethod.EMBEDDED)),
+        (
+            {"agent": "help", "confidence": 0.8, "reason": "R.", "runner_up": {"agent": "api", "why": "It is near."}},
+            Route("help", 0.8, "R.", RouteMethod.EMBEDDED, RunnerUp("api", 0.0)),
+        ),
     ],
-    ids=["more keys", "another method", "fewer keys"],
+    ids=["more keys", "another method", "fewer keys", "a runner-up of other keys"],
 )
 async def test_what_another_release_adds_or_leaves_out_does_not_matter(
     stores: Stores, stored: dict[str, object], read: Route

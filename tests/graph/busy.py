@@ -1,7 +1,7 @@
 """A viewer who has used the desk: sessions with answers, sources, versions, and turns of every kind of end."""
 
 from domain.errors import ErrorCode
-from domain.model import Route, TurnError, TurnStatus, Usage
+from domain.model import Route, RunnerUp, TurnError, TurnStatus, Usage
 from domain.pages import PageRequest
 from domain.ports import TurnOutcome, TurnProgress, TurnRequest
 from tests.graph.desk import Desk
@@ -28,9 +28,8 @@ async def fill(desk: Desk, token: str, sessions: int) -> None:
         chat = await stores.chat(user, f"Chat {number}")
         for text in ("First?", "Second?"):
             begun = await stores.begin(chat, user, text)
-            written = TurnProgress(
-                f"{text} Yes [1].", "s 1", text, (Route("pricing", 0.9, "asks"),), (source(begun, 1, (8, 11)),)
-            )
+            route = Route("pricing", 0.9, "asks", runner_up=RunnerUp("help-guides", 0.1))
+            written = TurnProgress(f"{text} Yes [1].", "s 1", text, (route,), (source(begun, 1, (8, 11)),))
             await stores.turns.finish_turn(begun.turn.id, TurnOutcome(TurnStatus.COMPLETED, written, Usage(7, 4), None))
         again = await stores.turns.begin_again(user.id, begun.answer.id, TurnRequest(LEASE))
         if number % 2:

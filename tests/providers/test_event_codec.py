@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.errors import ErrorCode
 from domain.events import AnswerDelta, RouteChosen, SourcesFound, TurnCompleted, TurnEnded, TurnEvent, TurnStarted
-from domain.model import Message, Rating, Role, Route, RouteMethod, Source, Span, TurnError, TurnStatus
+from domain.model import Message, Rating, Role, Route, RouteMethod, RunnerUp, Source, Span, TurnError, TurnStatus
 from providers.event_codec import decode, encode
 
 ids = st.integers(1, 2**63 - 1)
@@ -31,7 +31,8 @@ messages = st.builds(
     st.sampled_from(Rating),
     st.lists(sources, max_size=3).map(tuple),
 )
-routes = st.builds(Route, texts, numbers, texts)
+runners_up = st.none() | st.builds(RunnerUp, texts, numbers)
+routes = st.builds(Route, texts, numbers, texts, st.sampled_from(RouteMethod), runners_up)
 errors = st.builds(TurnError, st.sampled_from(ErrorCode), texts, st.booleans(), st.none() | st.integers(0, 2**31 - 1))
 events = st.one_of(
     st.builds(TurnStarted, ids, ids, messages),

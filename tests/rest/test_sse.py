@@ -11,7 +11,7 @@ import pytest
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.errors import DatabaseUnavailable, ErrorCode, Unauthenticated
 from domain.events import AnswerDelta, RouteChosen, SourcesFound, TurnCompleted, TurnEnded, TurnEvent, TurnStarted
-from domain.model import Message, Role, Route, RouteMethod, Source, Span, TurnError, TurnStatus
+from domain.model import Message, Role, Route, RouteMethod, RunnerUp, Source, Span, TurnError, TurnStatus
 from rest.sse import AT_ONCE, EventStream, encode_event
 from tests.rest.event_frames import read_frame, read_frames
 
@@ -102,7 +102,10 @@ async def run(batches: Batches, client: Client, heartbeat: float = 15) -> None:
             RouteChosen(
                 2,
                 7,
-                (Route("pricing", 0.9, "prices"), Route("gone", 0.1, "was there once", RouteMethod.MODEL)),
+                (
+                    Route("pricing", 0.9, "prices", runner_up=RunnerUp("gone", 0.05)),
+                    Route("gone", 0.1, "was there once", RouteMethod.MODEL),
+                ),
                 "Nano?",
             ),
             "route_chosen",
@@ -113,12 +116,17 @@ async def run(batches: Batches, client: Client, heartbeat: float = 15) -> None:
                         "confidence": 0.9,
                         "reason": "prices",
                         "method": "EMBEDDED",
+                        "runner_up": {
+                            "agent": {"name": "gone", "title": "gone", "description": ""},
+                            "confidence": 0.05,
+                        },
                     },
                     {
                         "agent": {"name": "gone", "title": "gone", "description": ""},
                         "confidence": 0.1,
                         "reason": "was there once",
                         "method": "MODEL",
+                        "runner_up": None,
                     },
                 ],
                 "standalone_question": "Nano?",

@@ -10,7 +10,7 @@ import pytest
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.rewriting import Rewriter
 from domain.agents.routing import Router
-from domain.agents.state import Conversation, Line, Routing
+from domain.agents.state import Conversation, Line, Routing, Settled
 from domain.documents import read_documents
 from domain.knowledge import ANYBODY
 from domain.model import Role
@@ -59,7 +59,7 @@ class Desk:
 
     async def route(self, question: str, *before: str) -> Routing:
         whole = await self.rewrite(question, *before)
-        return await Router(self.search).route(question, whole, told(*before), self.agents, ANYBODY)
+        return await Router(self.search).route(Settled(question), whole, told(*before), self.agents, ANYBODY)
 
 
 def told(*before: str) -> Conversation:

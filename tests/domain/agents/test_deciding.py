@@ -82,7 +82,7 @@ async def test_a_follow_up_is_made_to_stand_alone(deciding: Deciding, upstream: 
         ],
         "question": "And how are they fed?",
     }
-    assert list(properties) == ["question", "routes"]
+    assert list(properties) == ["question", "routes", "alternative"]
 
 
 async def test_a_follow_up_may_switch_the_topic(deciding: Deciding) -> None:
@@ -97,7 +97,7 @@ async def test_a_follow_up_may_switch_the_topic(deciding: Deciding) -> None:
 async def test_the_first_question_is_kept_word_for_word(deciding: Deciding, upstream: AzureOpenAIStandIn) -> None:
     await deciding.ask(TOMATOES, routes(("garden", 0.9), question="Something else?"))
     assert deciding.written.standalone == TOMATOES
-    assert list(shown(upstream)[2]) == ["routes"]
+    assert list(shown(upstream)[2]) == ["routes", "alternative"]
 
 
 async def test_agents_that_are_hardly_believed_in_are_not_asked(deciding: Deciding) -> None:

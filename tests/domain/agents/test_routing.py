@@ -9,7 +9,7 @@ import pytest
 from domain.agents.catalog import Agent
 from domain.agents.needs import parts
 from domain.agents.routing import Router
-from domain.agents.state import Conversation, Routing
+from domain.agents.state import Conversation, Routing, Settled
 from domain.knowledge import ANYBODY, Chunk, Passage, Reader
 
 
@@ -36,6 +36,18 @@ async def test_the_reason_names_the_words_and_the_runner_up(small_desk: Any) -> 
     (route,) = (await small_desk.route("How often should I water tomatoes?")).routes
     assert "“tomatoes”" in route.reason
     assert "runner-up Library 0.0" in route.reason
+    assert route.runner_up is not None
+    assert route.runner_up.agent == "library"
+    assert 0 <= route.runner_up.confidence < route.confidence
+
+
+async def test_of_one_agent_there_is_no_runner_up(small_desk: Any) -> None:
+    question, agents = "How often should I water tomatoes?", small_desk.agents[:1]
+    (route,) = (
+        await Router(small_desk.search).route(Settled(question), question, Conversation(), agents, ANYBODY)
+    ).routes
+    assert route.runner_up is None
+    assert "runner-up" not in route.reason
 
 
 async def test_two_needs_go_to_two_agents(small_desk: Any) -> None:
@@ -62,7 +74,7 @@ async def test_nobody_is_asked_for_what_nobody_holds(small_desk: Any, question: 
 
 async def test_nobody_is_asked_when_there_is_nobody(small_desk: Any) -> None:
     router = Router(small_desk.search)
-    assert await router.route("Anything?", "Anything?", Conversation(), (), ANYBODY) == Routing((), ())
+    assert await router.route(Settled("Anything?"), "Anything?", Conversation(), (), ANYBODY) == Routing((), ())
 
 
 async def test_a_follow_up_stays_and_a_new_topic_leaves(small_desk: Any) -> None:
@@ -81,8 +93,8 @@ async def test_agents_without_documents_are_known_by_their_examples(small_desk: 
         await search.index(agent.name, [])
     router = Router(search)
     for question, name in (("my account is frozen", "banking"), ("please set an alarm for seven", "alarms")):
-        assert asked(await router.route(question, question, Conversation(), agents, ANYBODY)) == [name]
-    nobody = await router.route("do geese sleep", "do geese sleep", Conversation(), agents, ANYBODY)
+        assert asked(await router.route(Settled(question), question, Conversation(), agents, ANYBODY)) == [name]
+    nobody = await router.route(Settled("do geese sleep"), "do geese sleep", Conversation(), agents, ANYBODY)
     assert nobody == Routing((), ())
 
 
@@ -108,6 +120,9 @@ class WithoutStatistics:
         found: list[Chunk] = await self._inner.chunks(agent, document_id, reader)
         return found
 
+    async def likeness(self, question: str, texts: Sequence[str]) -> None:
+        return None
+
     async def check(self) -> None:
         await self._inner.check()
 
@@ -115,9 +130,13 @@ class WithoutStatistics:
 async def test_neither_statistics_nor_the_scale_of_scores_is_needed(small_desk: Any) -> None:
     router = Router(WithoutStatistics(small_desk.search))
     question = "How many books can I borrow with a library card?"
-    assert asked(await router.route(question, question, Conversation(), small_desk.agents, ANYBODY)) == ["library"]
+    assert asked(await router.route(Settled(question), question, Conversation(), small_desk.agents, ANYBODY)) == [
+        "library"
+    ]
     question = "What is the capital of Peru?"
-    assert await router.route(question, question, Conversation(), small_desk.agents, ANYBODY) == Routing((), ())
+    assert await router.route(Settled(question), question, Conversation(), small_desk.agents, ANYBODY) == Routing(
+        (), ()
+    )
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,9 @@ class Failing(Retriever):
     async def chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
         raise SearchUnavailable
 
+    async def likeness(self, question: str, texts: Sequence[str]) -> Sequence[float] | None:
+        return None
+
     async def check(self) -> None:
         raise SearchUnavailable
 
