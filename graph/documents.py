@@ -11,19 +11,17 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     OperationType,
-    OverlappingFieldsCanBeMergedRule,
     TypeInfo,
     ValidationContext,
     get_operation_ast,
     validate,
 )
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graph.errors import GraphQLCode
 from graph.limits import Limits, refusals_of_document, too_long
 from graph.outlines import Outline, outline_of
+from graph.rules import impatient
 from graph.syntax import parse
 
 KEPT_LENGTH = 16_384
@@ -35,8 +33,6 @@ MAX_ERRORS = 10
 """That are looked for in one document."""
 MAX_ERRORS_OF_LONG = 3
 """In one too long to be remembered: each may print all of a value, and so most of it."""
-MAX_COMPARISONS = 5_000
-"""In graphql-core's units, about 1.5 µs each. Whether fields of one name can be merged is asked for each two of them."""
 
 
 class Document:
@@ -63,10 +59,8 @@ class Document:
     def errors(self, schema: GraphQLSchema, node: DocumentNode, rules: tuple[Any, ...]) -> list[GraphQLError]:
         """The validation's."""
         if self._errors is None:
-            own = [MergeableFields if rule is OverlappingFieldsCanBeMergedRule else rule for rule in rules]
-            own += [MaybeNullValidationRule, OneOfInputValidationRule]  # as Strawberry adds them
             self._errors = _not_executable(schema, node) or validate(
-                schema, node, own, self._max_errors, self._hide_suggestions
+                schema, node, impatient(rules), self._max_errors, self._hide_suggestions
             )
             for error in self._errors:
                 if error.message == "Validation aborted.":  # by MergeableFields
@@ -134,14 +128,6 @@ class KeptDocuments(SchemaExtension):
             context.validation_rules,
         )
         yield
-
-
-class MergeableFields(OverlappingFieldsCanBeMergedRule):
-    """graphql-core's, with less patience."""
-
-    def __init__(self, context: ValidationContext) -> None:
-        super().__init__(context)
-        self.rule_context.remaining_complexity_budget = MAX_COMPARISONS
 
 
 def _not_executable(schema: GraphQLSchema, node: DocumentNode) -> list[GraphQLError]:

@@ -1,6 +1,7 @@
 """Documents: read once, and what is told of those that do not fit the schema."""
 
-from graphql import specified_rules
+import pytest
+from graphql import parse, specified_rules, validate
 
 from graph.documents import KEPT_LENGTH, MAX_ERRORS, MAX_ERRORS_OF_LONG, Documents
 from graph.errors import GraphQLCode
@@ -34,6 +35,23 @@ def test_fields_of_one_name_are_compared_up_to_a_bound() -> None:
     assert judge(repeated("id", 40)) == []
     (error,) = judge(repeated("id", 200))  # which graphql-core would compare
     assert "same names" in error.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "query Q($n: Int) { sessions { ...F } } fragment F on ChatSessionConnection { edges { cursor } }",
+        "query Q($n: Int) { ...F } fragment F on Query { sessions(first: $n) { edges { cursor } } }",
+        "query Q($n: Int) { viewer { id } } fragment F on Query { sessions(first: $n) { edges { cursor } } }",
+        "query Q { ...F } fragment F on Query { sessions(first: $n) { edges { cursor } } }",
+        "query Q($n: ID) { ...F } fragment F on Query { sessions(first: $n) { edges { cursor } } }",
+        "{ viewer { a: id a: username ...F } } fragment F on User { a: email b }",
+        "{ viewer { ...F } } fragment F on User { ...F } fragment F on User { id(x: 1) @y }",
+    ],
+)
+def test_the_validation_says_what_graphql_cores_says(text: str) -> None:
+    expected = [(error.message, error.locations) for error in validate(SCHEMA, parse(text))]
+    assert [(error.message, error.locations) for error in judge(text)] == expected
 
 
 def test_errors_are_told_up_to_a_bound() -> None:
