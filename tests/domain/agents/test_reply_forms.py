@@ -57,7 +57,7 @@ async def test_a_schema_is_strict_or_has_bounds(
     described = upstream.requests[-1].body["response_format"]["json_schema"]
     assert (described["name"], described.get("strict", False)) == ("decide", strict)
     assert ("maxLength" in json.dumps(described)) is not strict
-    assert described["schema"]["required"] == ["question", "routes"]
+    assert described["schema"]["required"] == ["question", "routes", "alternative"]
 
 
 @pytest.mark.parametrize("sign", [PROSE, REFUSED, Refuse(422), Refuse(501)], ids=repr)
