@@ -68,10 +68,10 @@ VECTORS = Calibration(
     scope_alike=10.0,
     scope=-5.0,
     example_votes=0.3,
-    example_alike=12.0,
+    example_alike=16.0,
     near=5.0,
     near_alike=20.0,
-    example_scope=-7.2,
+    example_scope=-6.7,
     example_scope_beside=-12.0,
 )
 """For the cosines of the embedded model."""

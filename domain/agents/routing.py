@@ -27,7 +27,7 @@ IN_SCOPE = 0.5
 NEED_IN_SCOPE, NEED_SURE = 0.5, 0.6
 """What every need must reach before several agents are asked: that it is in scope, and that its agent beats the
 agent of the other need."""
-EVEN, BETWEEN_THEM, LIKELY = 0.9, 0.75, 0.35
+EVEN, BETWEEN_THEM, LIKELY = 0.93, 0.75, 0.35
 """When two agents are nearly equal, so that the user is asked: the share of the second, as a part of the first's; what both
 have together; and the first's confidence. See docs/decisions/0043 for the choice."""
 

@@ -131,7 +131,7 @@ def _weights(
     asked: Sequence[str], statistics: Sequence[TermStatistics | None], found: Sequence[Sequence[Passage]]
 ) -> tuple[dict[str, float], list[int]]:
     """Each term's rarity, and each agent's chunks. An engine without statistics is judged by what it found, as if
-    that were a quarter of all."""
+    that were a quarter of all. Where nobody has documents, no term is known to be rare."""
     sizes: list[int] = []
     frequency: Counter[str] = Counter()
     for counted, passages in zip(statistics, found, strict=True):
@@ -142,6 +142,8 @@ def _weights(
             sizes.append(4 * len(passages))
             frequency.update(term for p in passages for term in set(asked) & _read(p).text.keys())
     chunks = sum(sizes)
+    if not chunks:
+        return dict.fromkeys(asked, SPAN / 2), sizes
     rarest = math.log1p((chunks + 0.5) / 0.5)
     rarity = {
         term: SPAN * math.log1p((chunks - frequency[term] + 0.5) / (frequency[term] + 0.5)) / rarest for term in asked
