@@ -46,9 +46,9 @@ _SIGNS = """
 0.5  \\b(?:new|updated|real|actual|secret|hidden)\\s+(?:instructions?|task|orders?|objective|directive)\\b
 
 # telling it what to say, and nothing else
-0.5  \\bSAY\\b[^.\\n]{0,40}\\b(?:only|just|exactly|verbatim|nothing\\ else|word\\ for\\ word|precisely)\\b
+0.5  \\b§SAY\\b[^.\\n]{0,40}\\b(?:only|just|exactly|verbatim|nothing\\ else|word\\ for\\ word|precisely)\\b
 0.5  \\b(?:only|just|instead|simply|please)\\s+§SAY\\b
-0.5  \\bSAY\\s+(?:only\\s+|just\\s+|back\\s+|the\\s+following\\s+|exactly\\s+|with\\s+)*["'“<«]
+0.4  \\b§SAY\\s+(?:only\\s+|just\\s+|back\\s+|the\\s+following\\s+|exactly\\s+|with\\s+)*["'“<«]
 0.6  \\bnothing\\s+(?:else|more)\\b|\\bno\\s+other\\s+(?:text|words|output|information)\\b
 0.6  \\b(?:focus|concentrate)\\s+(?:only|exclusively|solely|instead)\\b|\\binstead\\s+focus\\b
 0.6  \\bbetween\\s+the\\s+\\S{1,3}\\s+brackets|\\bin\\s+(?:the\\s+)?angled?\\b[^.\\n]{0,10}\\bbrackets

@@ -139,10 +139,11 @@ def unquoted(answered: Answered, seen: Watched, phrases: Sequence[str]) -> list[
 
 
 def _quotable(chunk: Chunk) -> Iterator[str]:
-    """Its sentences, also as they are when nothing in them is active."""
+    """Its sentences and their paragraphs, also as they are when nothing in them is active."""
     for span in sentences(chunk.text):
         words = chunk.text[span.start : span.end]
-        for sentence in {plain(words), plain(inert_text(words))}:
+        whole = (words, inert_text(words))
+        for sentence in {plain(piece) for text in whole for piece in (text, *pieces_of(text))}:
             yield sentence
             yield from (f"{plain(title)}: {sentence}" for title in chunk.title_path)
 
