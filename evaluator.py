@@ -15,6 +15,7 @@ from rich.console import RenderableType
 
 import server
 from domain.agents.catalog import MOST_TOKENS, AgentCatalog
+from domain.agents.judging import Judge, judge_by
 from domain.agents.summaries import Summaries
 from domain.chunking import chunk
 from domain.errors import SearchUnavailable
@@ -28,7 +29,7 @@ from evaluation.plans import Ground, Plan, read_plan
 from evaluation.results import Result, SuiteResult, figures_of, missed, read_result, risks_of, written
 from evaluation.suites import Suite
 from evaluation.tables import faults, table
-from models import Model, Models, choose_models
+from models import Model, Models, choose_decider, choose_models
 from providers.embeddings import installed_embedder
 from providers.extractive import NO_ANSWER, ExtractiveChatModel
 from providers.listener import Listener
@@ -220,6 +221,8 @@ def _desk(settings: Settings, suite: Suite, retriever: Retriever, models: Models
             "model": models.answers.state,
             "decisions": "embedded" if models.decides is None else models.decides.name,
             "search": retriever.name,
+            **({"reranking": models.reranks.name} if models.reranks else {}),
+            **({"judge": models.decides.name} if models.decides and settings.evaluation_judge == "model" else {}),
         },
         catalog=suite.catalog,
         visible=suite.catalog.all if suite.routes else (),
@@ -228,7 +231,17 @@ def _desk(settings: Settings, suite: Suite, retriever: Retriever, models: Models
         prepares=server.answer_workflow(settings, stage, stage, _deep(suite.catalog), silent, summaries),
         index=index,
         phrases=(NO_ANSWER,) if quotes else None,
+        judge=_judge(settings, models),
     )
+
+
+def _judge(settings: Settings, models: Models) -> Judge | None:
+    """Raises EvaluationError."""
+    if settings.evaluation_judge == "words":
+        return None
+    if models.decides is None:
+        raise EvaluationError("EVALUATION_JUDGE=model asks the model that decides: configure one, and DECISIONS")
+    return judge_by(choose_decider(settings, models.decides))
 
 
 def _deep(catalog: AgentCatalog) -> AgentCatalog:

@@ -115,6 +115,7 @@ class Settings(BaseSettings):
     # `answerdesk evaluate`
     evaluation_data: Path | None = None
     evaluation_concurrency: int = Field(4, ge=1, le=64)
+    evaluation_judge: str = Field("words", pattern="^(words|model)$")
 
     # limits, each as "N/period" in the notation of the limits library, such as "10/minute"
     rate_limit_login: str = "60/minute"

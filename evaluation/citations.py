@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.agents.inert import inert_text
+from domain.agents.judging import Judge
 from domain.knowledge import Chunk
 from domain.model import Source
 from evaluation.altered import Watched
@@ -21,7 +22,8 @@ class CitationOutcome(Outcome):
     """Of one answer: `cited` pairs of a sentence and a source behind it, `supported` of them by what the source says and
     `verbatim` of them word for word; `said` sentences that say something, `backed` of them supported by some source
     behind them; `spans` of sources, `exact` of them the very sentence that the marker stands behind; `sources`, `traced`
-    of them back to the passage that was retrieved. `doubtful` are the pairs that are not supported, `unbacked` the
+    of them back to the passage that was retrieved. Where a model judges, `judged` pairs, `upheld` of them supported, and
+    `agreed` of them judged as the words do. `doubtful` are the pairs that are not supported, `unbacked` the
     sentences that no source supports."""
 
     cited: int
@@ -35,6 +37,9 @@ class CitationOutcome(Outcome):
     traced: int
     doubtful: tuple[str, ...]
     unbacked: tuple[str, ...]
+    judged: int = 0
+    upheld: int = 0
+    agreed: int = 0
 
 
 FIGURES: tuple[Figure[CitationOutcome], ...] = (
@@ -42,6 +47,10 @@ FIGURES: tuple[Figure[CitationOutcome], ...] = (
         "supported",
         "cited pairs of sentence and source: supported",
         ratio(lambda it: it.supported, lambda it: it.cited),
+    ),
+    Figure("upheld", "… as a model judges", ratio(lambda it: it.upheld, lambda it: it.judged)),
+    Figure(
+        "agreement", "… and the measure of words judges the same", ratio(lambda it: it.agreed, lambda it: it.judged)
     ),
     Figure("verbatim", "… word for word", ratio(lambda it: it.verbatim, lambda it: it.cited)),
     Figure("backed", "sentences that a source behind them supports", ratio(lambda it: it.backed, lambda it: it.said)),
@@ -51,15 +60,24 @@ FIGURES: tuple[Figure[CitationOutcome], ...] = (
 )
 
 
-def judge(
-    case: Case, answered: Answered, seen: Watched, phrases: Sequence[str], supported: Supports = supports
+async def judge(
+    case: Case,
+    answered: Answered,
+    seen: Watched,
+    phrases: Sequence[str],
+    supported: Supports = supports,
+    model: Judge | None = None,
 ) -> CitationOutcome:
-    """`supported` measures whether a passage says what a sentence says; `phrases` are no statements."""
+    """`supported` measures whether a passage says what a sentence says, and so does a `model`, where there is one;
+    `phrases` are no statements."""
     draft = answered.draft
     found = statements(draft.text)
     chunks = {ordinal: passage.chunk for ordinal, passage in draft.cited.items()}
     pairs = [(one, ordinal, chunks.get(ordinal)) for one in found for ordinal in one.ordinals]
     good = {(one, n) for one, n, chunk in pairs if chunk and supported(one.text, read(chunk)) >= SUPPORTED}
+    shown_to_model = [(one, n, chunk) for one, n, chunk in pairs if chunk is not None]
+    told = [(one.text, read(chunk)) for one, _, chunk in shown_to_model]
+    verdicts = (await model(told) if model and told else None) or ()
     # Without a model behind it, an answer is the desk's own words for having none.
     said = [one for one in found if draft.model is not None and not is_the_desks_own(one, phrases)]
     backed = {one for one, _ in good}
@@ -80,6 +98,9 @@ def judge(
         traced=sum(_is_of(source, chunks.get(source.ordinal), seen) for source in draft.sources),
         doubtful=tuple(_doubtful(one, n, draft.sources) for one, n, _ in pairs if (one, n) not in good),
         unbacked=tuple(one.text for one in said if one not in backed),
+        judged=len(verdicts),
+        upheld=sum(verdicts),
+        agreed=sum(((one, n) in good) == yes for (one, n, _), yes in zip(shown_to_model, verdicts, strict=False)),
     )
 
 
@@ -102,7 +123,7 @@ def _doubtful(statement: Statement, ordinal: int, sources: Sequence[Source]) -> 
 
 async def _measure(turns: CaseTurns) -> CitationOutcome:
     answered, seen = await turns.answered()
-    return judge(turns.case, answered, seen, turns.desk.phrases or ())
+    return await judge(turns.case, answered, seen, turns.desk.phrases or (), model=turns.desk.judge)
 
 
 def _applies(case: Case) -> bool:

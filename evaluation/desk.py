@@ -13,6 +13,7 @@ from itertools import count
 
 from domain.agents.assessment import Assessor
 from domain.agents.catalog import Agent, AgentCatalog
+from domain.agents.judging import Judge
 from domain.agents.memory import WINDOW, recalled
 from domain.agents.notes import NO_NOTES, VERSION
 from domain.agents.state import Draft, Evidence, Line, TurnContext
@@ -139,7 +140,7 @@ class Stage(Retriever, History, SummaryStore):
 @dataclass(frozen=True, slots=True)
 class Desk:
     """`answers` and `prepares` are workflows over the `stage`, the latter's finding DEPTH passages for a need. `phrases`
-    are the sentences that an answer model which only quotes has of its own; None for one that writes freely. `choices`
+    are the sentences that an answer model which only quotes has of its own; None for one that writes freely. A `judge` looks at citations, too. `choices`
     say which providers the settings chose. `index` makes an agent's knowledge base hold exactly some documents, and
     returns when a changed one of them is found. All but the choices may raise DeskError, but for ContentFiltered: then
     the answer is what had been said by then."""
@@ -152,6 +153,7 @@ class Desk:
     prepares: Workflow
     index: Callable[[str, Sequence[Document], Document], Awaitable[None]]
     phrases: tuple[str, ...] | None = None
+    judge: Judge | None = None
     _ids: "count[int]" = field(default_factory=lambda: count(1))
 
     async def prepare(self, turn: Turn) -> Prepared:

@@ -230,6 +230,33 @@ async def test_a_model_that_obeys_is_found_out(folder: Path, evaluator: Ask) -> 
         assert any("evil-canary.example" in line for line in report.lines(show=True))
 
 
+async def test_a_model_judges_citations_beside_the_words(folder: Path, evaluator: Ask) -> None:
+    def told(asked: Any) -> str:
+        if "You judge citations" not in str(asked):
+            return "Two tides come each day. [1]"
+        pairs = json.loads(asked[-1]["content"])
+        return json.dumps({"verdicts": [{"pair": it["pair"], "supported": "wide" in it["passage"]} for it in pairs]})
+
+    with AzureOpenAIStandIn() as model:
+        model.otherwise = told
+        variables = {
+            **model.environment(),
+            "DECISIONS": "model",
+            "DECISION_FORMAT": "text",
+            "EVALUATION_JUDGE": "model",
+        }
+        report = await evaluator("desk/cases.jsonl", only=("citations",), **variables).run()
+    measured = figures(report)
+    assert measured["cases.citations.supported"] == 1
+    assert measured["cases.citations.upheld"] == measured["cases.citations.agreement"] < 1
+    assert report.result.suites[0].choices["judge"]
+
+
+async def test_there_must_be_a_model_to_judge(folder: Path, evaluator: Ask) -> None:
+    with pytest.raises(EvaluationError, match="EVALUATION_JUDGE"):
+        await evaluator("desk/cases.jsonl", only=("citations",), EVALUATION_JUDGE="model").run()
+
+
 async def test_what_the_provider_filters_is_refused(folder: Path, evaluator: Ask) -> None:
     with AzureOpenAIStandIn() as model:
         model.fault = FilterPrompt()
