@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, Field, ValidationError
 
 from domain.agents.catalog import Agent
@@ -125,9 +125,8 @@ class DecisionTask:
     def messages(self, form: ReplyForm, fault: ReplyFault | None = None) -> list[BaseMessage]:
         """After a `fault`, with what was wrong with the reply. It is told in words, since not every server takes a
         faulty call back as part of the conversation."""
-        rule = self.schema.rule(form)
         noted = [fact.text for fact in self.conversation.notes.within(NOTES).facts]
-        rules = _RULES.replace("{rule}", rule) + (_NOTED if noted else "") + (_REWRITING if self.rewrites else "")
+        rules = _RULES + (_NOTED if noted else "") + (_REWRITING if self.rewrites else "")
         if self.routes:
             rules += _ROUTING + "\n".join(_json(_shown(agent)) for agent in self.agents)
         said = [
@@ -135,10 +134,7 @@ class DecisionTask:
             for line in self.conversation.lines[-REMEMBERED:]
         ]
         shown = ({"notes": noted} if noted else {}) | {"conversation": said, "question": self.question}
-        asked = [SystemMessage(rules), HumanMessage(_json(shown))]
-        if fault is None:
-            return asked
-        return [*asked, HumanMessage(f"Your reply {_json(fault.reply)} cannot be used: {fault}. {rule}")]
+        return self.schema.messages(rules, shown, form, fault)
 
     def read(self, reply: Reply) -> Decision:
         """Raises ReplyFault."""

@@ -1,10 +1,9 @@
 """A language model as the judge of citations, beside the measure of words: whether a passage says what a sentence says."""
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, ValidationError
 
 from domain.agents.deciding import Decider
@@ -52,15 +51,11 @@ class JudgingTask:
         return ReplySchema(NAME, "Judges citations.", {"verdicts": verdicts}, self.strict)
 
     def messages(self, form: ReplyForm, fault: ReplyFault | None = None) -> list[BaseMessage]:
-        rule = self.schema.rule(form)
         shown = [
             {"pair": number, "sentence": sentence, "passage": passage[:SHOWN]}
             for number, (sentence, passage) in enumerate(self.pairs)
         ]
-        asked: list[BaseMessage] = [SystemMessage(_RULES.replace("{rule}", rule)), HumanMessage(json.dumps(shown))]
-        if fault is not None:
-            asked.append(HumanMessage(f"Your reply {json.dumps(fault.reply)} cannot be used: {fault}. {rule}"))
-        return asked
+        return self.schema.messages(_RULES, shown, form, fault)
 
     def read(self, reply: Reply) -> Sequence[bool]:
         """Raises ReplyFault."""

@@ -4,13 +4,11 @@ It is given the user's messages as data, and replies with quotations. What is no
 word, is dropped: notes hold nothing that the user did not say, whatever a model replies.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, ValidationError
 
 from domain.agents.deciding import Decider
@@ -63,16 +61,12 @@ class PickTask:
         return ReplySchema(NAME, "Notes what matters.", {"quotes": quotes}, self.strict)
 
     def messages(self, form: ReplyForm, fault: ReplyFault | None = None) -> list[BaseMessage]:
-        rule = self.schema.rule(form)
         shown = [
             {"message": number, "text": line.text[:SHOWN]}
             for number, line in enumerate(self.lines)
             if line.role is Role.USER
         ]
-        asked: list[BaseMessage] = [SystemMessage(_RULES.replace("{rule}", rule)), HumanMessage(_json(shown))]
-        if fault is not None:
-            asked.append(HumanMessage(f"Your reply {_json(fault.reply)} cannot be used: {fault}. {rule}"))
-        return asked
+        return self.schema.messages(_RULES, shown, form, fault)
 
     def read(self, reply: Reply) -> Picked:
         """Raises ReplyFault."""
@@ -109,7 +103,3 @@ class PickingModel(Picker):
         tokens = {"prompt_tokens": cost.prompt_tokens, "completion_tokens": cost.completion_tokens}
         _log.info("notes_picked", message_id=message_id, by="embedded" if picked is None else "model", **tokens)
         return picked
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

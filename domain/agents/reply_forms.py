@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 KNOWN, UNKNOWN = 4, 2
 """How much of a form is forgiven, in a row, before another is tried: one that the model kept to before, or not yet."""
@@ -94,6 +94,16 @@ class ReplySchema:
         if form is ReplyForm.JSON_SCHEMA:
             return "Reply with one JSON object, and with nothing else."
         return f"Reply with one JSON object of this JSON Schema, and with nothing else: {json.dumps(self.schema)}"
+
+    def messages(self, rules: str, data: Any, form: ReplyForm, fault: ReplyFault | None = None) -> list[BaseMessage]:
+        """The rules, with what the form asks for at `{rule}` in them, and the data as JSON. What was wrong with the reply
+        before is told in one more message, as data: not every provider takes a faulty call back as part of the
+        conversation."""
+        rule = self.rule(form)
+        asked: list[BaseMessage] = [SystemMessage(rules.replace("{rule}", rule)), HumanMessage(_json(data))]
+        if fault is not None:
+            asked.append(HumanMessage(f"Your reply {_json(fault.reply)} cannot be used: {fault}. {rule}"))
+        return asked
 
     def read(self, message: AIMessage, form: ReplyForm) -> Reply:
         """Raises ReplyFault. Data are taken in whichever form they come."""
@@ -178,3 +188,7 @@ def _object_in(text: str, properties: Mapping[str, Any]) -> dict[str, Any] | Non
         found.append(given)
         at = end - 1
     return max(reversed(found), key=lambda given: bool(given.keys() & properties.keys()), default=None)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
