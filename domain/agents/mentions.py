@@ -6,7 +6,7 @@ auxiliaries), so a run of words between such edges is taken for one; capitals in
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain.model import Role
 from domain.terms import FUNCTION_WORDS, stem
@@ -25,6 +25,7 @@ AUXILIARIES = words_of(
     isn't aren't wasn't weren't don't doesn't didn't haven't hasn't can't couldn't won't wouldn't shouldn't"""
 )
 _PLACE = words_of("in at from to on by near into onto through during after before since until for with")
+_SETTING = words_of("in at on near into through during since until")
 VERBS = words_of(
     """
     get got make made go went gone come came use used find found need want mean happen happened cost include included
@@ -60,7 +61,8 @@ EMPTY = words_of(
 class Mention:
     """A noun phrase as it was written. `line` counts from the conversation's first line; `located` says that it
     followed a preposition, so it is more often a place, a time or a means than what is spoken of; `leading`, that it
-    opened a sentence, so it is more often what the sentence is about."""
+    opened a sentence, so it is more often what the sentence is about; `acting`, that a verb follows it; `setting`, that it is where or
+    when something was, as `in` and `at` say, or goes on a list of such."""
 
     words: tuple[str, ...]
     line: int
@@ -70,6 +72,8 @@ class Mention:
     determiner: str = ""
     leading: bool = False
     owner: bool = False
+    acting: bool = False
+    setting: bool = False
 
     @property
     def text(self) -> str:
@@ -107,13 +111,20 @@ def is_name(word: str) -> bool:
 def mentions(text: str, line: int, role: Role) -> list[Mention]:
     """The noun phrases of one message, in order."""
     found: list[Mention] = []
-    for run, before, opens in _runs(tokens(text)):
-        found.extend(_phrases(run, before, opens, line, role))
+    setting = named = False
+    for run, before, after, opens in _runs(tokens(text)):
+        last = before[-1:] if before[-1:] and before[-1] not in DETERMINERS else before[:1]
+        goes_on = setting and named and not opens and before[-1:] in ([","], ["and"], ["or"])
+        phrases = list(_phrases(run, before, after, opens, line, role))
+        setting = bool(_SETTING & set(last)) or (goes_on and not any(phrase.acting for phrase in phrases))
+        named = bool(phrases) and phrases[-1].named
+        found.extend(replace(phrase, setting=setting and not number) for number, phrase in enumerate(phrases))
     return found
 
 
-def _runs(words: Sequence[str]) -> Iterator[tuple[list[str], list[str], bool]]:
-    """Runs of words between edges, with up to two words before each, and whether the run opens a sentence."""
+def _runs(words: Sequence[str]) -> Iterator[tuple[list[str], list[str], str, bool]]:
+    """Runs of words between edges, with up to two words before each, the one after it, and whether the run opens a
+    sentence."""
     run: list[str] = []
     start = 0
     for i, word in enumerate([*words, "."]):
@@ -125,7 +136,8 @@ def _runs(words: Sequence[str]) -> Iterator[tuple[list[str], list[str], bool]]:
                 start = i
             run.append(word)
         elif run:
-            yield run, [w.casefold() for w in words[max(0, start - 2) : start]], start == 0 or words[start - 1] in ".?"
+            before = [w.casefold() for w in words[max(0, start - 2) : start]]
+            yield run, before, word.casefold(), start == 0 or words[start - 1] in ".?"
             run = []
 
 
@@ -140,19 +152,24 @@ def _inside(words: Sequence[str], i: int) -> bool:
     )
 
 
-def _phrases(run: list[str], before: list[str], opens: bool, line: int, role: Role) -> Iterator[Mention]:
+def _phrases(
+    run: list[str], before: list[str], after: str, opens: bool, line: int, role: Role
+) -> Iterator[Mention]:
     last = before[-1] if before else ""
     determiner = last if last in DETERMINERS else ""
     located = last in _PLACE or (bool(determiner) and len(before) > 1 and before[0] in _PLACE)
     piece: list[str] = []
     pieces: list[list[str]] = []
     owners: set[int] = set()
+    acting: set[int] = set()
     for i, word in enumerate(run):
         named = is_name(word) and not (opens and i == 0 and len(run) > 1 and not is_name(run[1]))
         cut = reduced(word) in VERBS and not named and not (determiner and not piece)
         switch = bool(piece) and named != _named(piece) and not (determiner and _completes(piece, word))
         if switch or cut:
             if piece:
+                if cut or not _completes(piece, word):
+                    acting.add(len(pieces))
                 pieces.append(piece)
             piece = []
         if not cut:
@@ -162,6 +179,8 @@ def _phrases(run: list[str], before: list[str], opens: bool, line: int, role: Ro
             pieces.append(piece)
             piece = []
     if piece:
+        if after in AUXILIARIES:
+            acting.add(len(pieces))
         pieces.append(piece)
     for number, piece in enumerate(pieces):
         if all(reduced(word) in EMPTY for word in piece) or not any(c.isalpha() for c in "".join(piece)):
@@ -178,6 +197,7 @@ def _phrases(run: list[str], before: list[str], opens: bool, line: int, role: Ro
             determiner if number == 0 else "",
             opens and number == 0,
             number in owners,
+            number in acting,
         )
 
 

@@ -10,15 +10,24 @@ from dataclasses import dataclass
 
 from domain.agents.mentions import DETERMINERS, VERBS, Mention, reduced, words_of
 from domain.model import Role
-from domain.terms import FUNCTION_WORDS
+from domain.terms import FUNCTION_WORDS, stem
 
-_PERSON = frozenset({"he", "him", "his", "she", "her", "hers"})
+PERSON = frozenset({"he", "him", "his", "she", "her", "hers"})
 _MANY = frozenset({"they", "them", "their", "theirs"})
 _THING = frozenset({"it", "its"})
 _POINTING = frozenset({"this", "that", "these", "those"})
 _OWNING = frozenset({"his", "hers", "its", "their", "theirs"})
 _BREAKS = words_of("and or but if when while because so before after once until since that which who then")
 _ACTORS = words_of("i we you they to can could should")
+_BODIES = words_of(
+    """
+    university college school academy institute band group orchestra team club league company corporation department
+    office agency council committee association union party church museum theatre theater hospital court army records
+    """,
+    stem,
+)
+"""What a name that ends so is of: nobody whom `he` could mean."""
+_COMPOUND = re.compile(r"-[a-z]")
 _TOKEN = re.compile(r"[^\W_](?:[\w'’.-]*\w)?|[,;:?.()]")
 
 DECAY = 0.75
@@ -76,7 +85,7 @@ def gaps(question: str) -> list[Gap]:
         word = words[i].partition("'")[0]
         following = words[i + 1] if i + 1 < len(words) else ""
         before = [m[0] for m in matches[:i]]
-        if word in _PERSON and not _named_before(before):
+        if word in PERSON and not _named_before(before):
             owning = word in _OWNING or (word == "her" and _is_content(following))
             found.append(Gap(match.start(), match.start() + len(word), word, owning=owning))
         elif word in _THING | _MANY and not _spoken_of_before(before):
@@ -138,7 +147,7 @@ class Memory:
         if gap.head:
             return self._with_head(gap.head, question)
         best = self._best(question, gap.word)
-        if best is not None and gap.word in _PERSON:
+        if best is not None and gap.word in PERSON:
             self.people.update(best.stems)
         return best
 
@@ -146,15 +155,15 @@ class Memory:
         """What the conversation is about, for a question that names nothing."""
         return self._best(question, "")
 
-    def fullest(self, mention: Mention) -> Mention:
-        """The longest name under which the same thing was mentioned: `Lake` → `Patricia Lake`, and what an answer
-        calls `plan` as the question called it."""
+    def fullest(self, mention: Mention, person: bool = False) -> Mention:
+        """The longest name under which the same thing was mentioned: `Lake` → `Patricia Lake`, of a `person` also `Marie`
+        → `Marie Curie`, and what an answer calls `plan` as the question called it."""
         asked = mention.role is Role.ASSISTANT and len(mention.words) == 1
         same = [
             m
             for m in self.told
-            if len(m.words) <= 4
-            and _ends_with(m, mention)
+            if len(m.words) <= 4 and not any(_COMPOUND.search(word) for word in m.words)
+            and (_ends_with(m, mention) or (person and _begins_with(m, mention)))
             and ((m.named and mention.named) or (asked and m.role is Role.USER))
         ]
         return max(reversed(same), key=lambda m: len(m.words), default=mention)
@@ -178,7 +187,7 @@ class Memory:
         scores: dict[tuple[str, ...], float] = {}
         written: dict[tuple[str, ...], Mention] = {}
         for mention in self.told:
-            full = self.fullest(mention)
+            full = self.fullest(mention, word in PERSON)
             if not set(full.stems) - known:
                 continue
             weight = DECAY ** (now - mention.line) * (1.0 if mention.role is Role.USER else ANSWERED)
@@ -190,12 +199,15 @@ class Memory:
 
     def _fit(self, mention: Mention, full: Mention, word: str) -> float:
         """How well a mention can be what the word stands for; 0 when it cannot."""
-        named = mention.named and (word in _PERSON or not (mention.leading and len(mention.words) == 1))
+        named = mention.named and (word in PERSON or not (mention.leading and len(mention.words) == 1))
         weight = (NAMED if named else 1.0) * (LOCATED if mention.located else 1.0)
-        if word in _PERSON:
-            if not mention.named or mention.determiner in DETERMINERS:
+        if word in PERSON:
+            if not mention.named or mention.setting or mention.determiner in DETERMINERS or full.head in _BODIES:
                 return 0.0
-            weight *= LEADING if mention.leading or mention.owner else 1.0
+            known = bool(set(full.stems) & self.people)
+            if mention.role is Role.ASSISTANT and not (known or mention.acting or mention.owner):
+                return 0.0
+            weight *= LEADING if mention.leading or mention.owner or mention.acting else 1.0
             return weight * (KNOWN_PERSON if set(full.stems) & self.people else 1.0)
         if mention.determiner == "the" and len(full.words) == 1 and not mention.named:
             weight *= GENERIC
@@ -212,3 +224,7 @@ class Memory:
 
 def _ends_with(longer: Mention, shorter: Mention) -> bool:
     return longer.stems[-len(shorter.stems) :] == shorter.stems
+
+
+def _begins_with(longer: Mention, shorter: Mention) -> bool:
+    return len(longer.words) < 4 and longer.head not in _BODIES and longer.stems[: len(shorter.stems)] == shorter.stems

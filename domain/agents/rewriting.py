@@ -14,7 +14,7 @@ from langgraph.runtime import Runtime
 from domain.agents.catalog import Agent
 from domain.agents.mentions import AUXILIARIES, EMPTY, LIGHT, VERBS, Mention, is_name, mentions, reduced, tokens
 from domain.agents.recollection import meant_by
-from domain.agents.references import Gap, Memory, gaps, means_an_action
+from domain.agents.references import PERSON, Gap, Memory, gaps, means_an_action
 from domain.agents.small_talk import small_talk
 from domain.agents.state import Conversation, TurnContext, TurnState
 from domain.errors import SearchUnavailable
@@ -96,6 +96,8 @@ class Rewriter:
         text, filled = _filled(question, open_gaps, memory)
         if not open_gaps:
             text = _named_fully(question, memory)
+        if any(gap.word in PERSON for gap in open_gaps):
+            return text
         if (open_gaps and not filled) or (text == question and not open_gaps and _leaves_out(question, memory)):
             topic = memory.topic(question)
             if topic is not None and await self._belongs(question, topic, agents, reader):
