@@ -25,7 +25,14 @@ AUXILIARIES = words_of(
     isn't aren't wasn't weren't don't doesn't didn't haven't hasn't can't couldn't won't wouldn't shouldn't"""
 )
 _PLACE = words_of("in at from to on by near into onto through during after before since until for with")
+_ORIGIN = re.compile(r"^[A-Z][a-z]+(?:ian|ean|ish|ese)$")
 _SETTING = words_of("in at on near into through during since until")
+_EDGES = words_of(
+    """
+    against among along around across behind beyond despite toward towards besides beside outside inside throughout until
+    since however therefore meanwhile moreover although later once always often never perhaps also instead finally
+    """
+)
 VERBS = words_of(
     """
     get got make made go went gone come came use used find found need want mean happen happened cost include included
@@ -128,9 +135,7 @@ def _runs(words: Sequence[str]) -> Iterator[tuple[list[str], list[str], str, boo
     run: list[str] = []
     start = 0
     for i, word in enumerate([*words, "."]):
-        edge = not word[0].isalnum() or (
-            re.sub(r"['’]s?$", "", word.casefold()) in FUNCTION_WORDS and not (run and _inside(words, i))
-        )
+        edge = not word[0].isalnum() or (_between(word) and not (run and _inside(words, i)))
         if not edge:
             if not run:
                 start = i
@@ -139,6 +144,11 @@ def _runs(words: Sequence[str]) -> Iterator[tuple[list[str], list[str], str, boo
             before = [w.casefold() for w in words[max(0, start - 2) : start]]
             yield run, before, word.casefold(), start == 0 or words[start - 1] in ".?"
             run = []
+
+
+def _between(word: str) -> bool:
+    folded = re.sub(r"['’]s?$", "", word.casefold())
+    return folded in _EDGES or re.sub("['’]", "", folded) in FUNCTION_WORDS
 
 
 def _inside(words: Sequence[str], i: int) -> bool:
@@ -165,7 +175,7 @@ def _phrases(
     for i, word in enumerate(run):
         named = is_name(word) and not (opens and i == 0 and len(run) > 1 and not is_name(run[1]))
         cut = reduced(word) in VERBS and not named and not (determiner and not piece)
-        switch = bool(piece) and named != _named(piece) and not (determiner and _completes(piece, word))
+        switch = bool(piece) and named != _named(piece) and not ((determiner and _completes(piece, word)) or _of(piece, word))
         if switch or cut:
             if piece:
                 if cut or not _completes(piece, word):
@@ -183,6 +193,8 @@ def _phrases(
             acting.add(len(pieces))
         pieces.append(piece)
     for number, piece in enumerate(pieces):
+        while len(piece) > 1 and piece[0].isdigit() and not is_name(piece[1]):
+            piece = piece[1:]
         if all(reduced(word) in EMPTY for word in piece) or not any(c.isalpha() for c in "".join(piece)):
             continue
         named = _named(piece) and not (
@@ -199,6 +211,11 @@ def _phrases(
             number in owners,
             number in acting,
         )
+
+
+def _of(piece: Sequence[str], word: str) -> bool:
+    """`Victorian` + `burlesque` is one thing."""
+    return len(piece) == 1 and bool(_ORIGIN.search(piece[0])) and _completes(piece, word)
 
 
 def _completes(piece: Sequence[str], word: str) -> bool:

@@ -168,6 +168,15 @@ class Memory:
         ]
         return max(reversed(same), key=lambda m: len(m.words), default=mention)
 
+    def answered(self) -> list[Mention]:
+        """The names in the last answer, in order."""
+        now = max((m.line for m in self.told), default=0)
+        return [
+            m
+            for m in self.told
+            if m.line == now and m.role is Role.ASSISTANT and m.named and not (m.leading and len(m.words) == 1 and not m.acting)
+        ]
+
     def was_told(self, mention: Mention) -> bool:
         """Whether one of the last two exchanges spoke of it under the same head."""
         now = max((m.line for m in self.told), default=0)

@@ -29,6 +29,8 @@ OPENING = 800
 """Characters of an answer that are read for what it speaks of: answers say that first."""
 SWAPPED = 3
 """Questions looked back over for what `what about …?` changes."""
+NAMES = 2
+"""Names of the last answer that `what else …?` is told."""
 ALIKE = 0.2
 """Two words are of one kind when they share this much of their neighbours in the documents."""
 
@@ -42,6 +44,7 @@ _ABOUT = re.compile(
     r"(?P<the>(?:the|a|an)\s+)?(?P<what>[^?,.;]+?)(?:\s+(?:then|instead|too))?\s*\?*$",
     re.IGNORECASE,
 )
+_FURTHER = re.compile(r"\b(?:else|others?|another|besides|anymore)\b", re.IGNORECASE)
 _MARKER = re.compile(r"\s?\[\d+\]")
 _ASKING = re.compile(
     r"^(?:(?:and|so|but|ok|please|hi|hello)[,\s]+)*(?:(?:how|what|when|where|why|which|who)\b\s*)?(?:(?:do|does|did|can|could"
@@ -80,6 +83,8 @@ class Rewriter:
                 asked.append(text)
             memory.told.extend(mentions(_MARKER.sub("", text)[:OPENING], number, line.role))
         text = await self._resolve(question, memory, asked, agents, reader)
+        if _FURTHER.search(question):
+            text = _beside(text, [name.text for name in memory.answered()])
         meant = meant_by(question, conversation) if text == question else None
         return text if meant is None else _appended(text, meant)
 
@@ -222,6 +227,17 @@ def _leaves_out(question: str, memory: Memory) -> bool:
 def _appended(question: str, addition: str) -> str:
     known = set(terms(question))
     return f"{question.rstrip()} ({addition})" if set(terms(addition)) - known else question
+
+
+def _beside(question: str, names: Sequence[str]) -> str:
+    """`What else …?` with the names that the answer before gave: what is asked for is something like them."""
+    known = set(terms(question))
+    names = [name for name in names if set(terms(name)) - known][:NAMES]
+    if not names:
+        return question
+    if question.endswith(")"):
+        return f"{question[:-1]}, {', '.join(names)})"
+    return f"{question.rstrip()} ({', '.join(names)})"
 
 
 def _replaced(text: str, old: str, new: str) -> str:
