@@ -1,3 +1,4 @@
+import os
 """Words that stand for something said before (`it`, `her`, `that plan`), and what they stand for.
 
 A referent is chosen by salience: how recently and how often it was spoken of, by whom, and whether it can be what
@@ -208,8 +209,12 @@ class Memory:
 
     def _fit(self, mention: Mention, full: Mention, word: str) -> float:
         """How well a mention can be what the word stands for; 0 when it cannot."""
+        if (word in _MANY or not word) and mention.role is Role.ASSISTANT and mention.named and not set(full.stems) & self.people:
+            if not (mention.acting or mention.owner or (mention.leading and len(mention.words) > 1)): weight0=0.
+            else: weight0=1.
+        else: weight0=1.
         named = mention.named and (word in PERSON or not (mention.leading and len(mention.words) == 1))
-        weight = (NAMED if named else 1.0) * (LOCATED if mention.located else 1.0)
+        weight = weight0*(NAMED if named else 1.0) * (LOCATED if mention.located else 1.0)
         if word in PERSON:
             if not mention.named or mention.setting or mention.determiner in DETERMINERS or full.head in _BODIES:
                 return 0.0

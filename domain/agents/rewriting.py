@@ -81,6 +81,8 @@ class Rewriter:
                 # The documents are asked only for those questions that a follow-up may still change.
                 text = await self._resolve(text, memory, asked, agents if number >= recent else (), reader)
                 asked.append(text)
+            import os
+            if line.role is Role.USER and text != line.text: text=re.sub(r" \([^()]*\)$","",text)
             memory.told.extend(mentions(_MARKER.sub("", text)[:OPENING], number, line.role))
         text = await self._resolve(question, memory, asked, agents, reader)
         if _FURTHER.search(question):
