@@ -68,7 +68,8 @@ EMPTY = words_of(
 class Mention:
     """A noun phrase as it was written. `line` counts from the conversation's first line; `located` says that it
     followed a preposition, so it is more often a place, a time or a means than what is spoken of; `leading`, that it
-    opened a sentence, so it is more often what the sentence is about; `acting`, that a verb follows it; `setting`, that it is where or
+    opened a sentence, so it is more often what the sentence is about; `acting`, that a verb follows it, or in a question
+    comes before; `setting`, that it is where or
     when something was, as `in` and `at` say, or goes on a list of such."""
 
     words: tuple[str, ...]
@@ -178,7 +179,7 @@ def _phrases(
         switch = bool(piece) and named != _named(piece) and not ((determiner and _completes(piece, word)) or _of(piece, word))
         if switch or cut:
             if piece:
-                if cut or not _completes(piece, word):
+                if cut or word.casefold().endswith("ed"):
                     acting.add(len(pieces))
                 pieces.append(piece)
             piece = []
@@ -209,7 +210,7 @@ def _phrases(
             determiner if number == 0 else "",
             opens and number == 0,
             number in owners,
-            number in acting,
+            number in acting or (role is Role.USER and number == 0 and last in AUXILIARIES),
         )
 
 
@@ -224,4 +225,4 @@ def _completes(piece: Sequence[str], word: str) -> bool:
 
 
 def _named(piece: Sequence[str]) -> bool:
-    return is_name(piece[0]) and is_name(piece[-1])
+    return is_name(piece[0]) and (is_name(piece[-1]) or bool(_ORIGIN.search(piece[0])))

@@ -1,4 +1,3 @@
-import os
 """Words that stand for something said before (`it`, `her`, `that plan`), and what they stand for.
 
 A referent is chosen by salience: how recently and how often it was spoken of, by whom, and whether it can be what
@@ -7,7 +6,7 @@ the word asks for. See docs/decisions/0005 for the choice of the weights.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.agents.mentions import DETERMINERS, VERBS, Mention, reduced, words_of
 from domain.model import Role
@@ -41,6 +40,8 @@ PLURAL = 0.5
 LEADING = 2.0
 ASIDE = 0.3
 """What an answer mentions is less often `it` than what was asked about."""
+BESIDE = 0.3
+"""Who asks `did they record any albums?` goes on asking of them, not of albums."""
 GENERIC = 0.4
 """`the movie` was said of something that had a better name before."""
 KNOWN_PERSON = 6.0
@@ -142,12 +143,16 @@ class Memory:
 
     told: list[Mention]
     people: set[str]
+    pointing: set[int] = field(default_factory=set)
+    filled: set[tuple[str, ...]] = field(default_factory=set)
 
     def referent(self, gap: Gap, question: str) -> Mention | None:
         """What the gap stands for, written as fully as it ever was; None when nothing fits."""
         if gap.head:
             return self._with_head(gap.head, question)
         best = self._best(question, gap.word)
+        if best is not None:
+            self.filled.add(best.stems)
         if best is not None and gap.word in PERSON:
             self.people.update(best.stems)
         return best
@@ -202,6 +207,8 @@ class Memory:
                 continue
             weight = DECAY ** (now - mention.line) * (1.0 if mention.role is Role.USER else ANSWERED)
             weight *= self._fit(mention, full, word)
+            if word and mention.line in self.pointing and full.stems not in self.filled:
+                weight *= BESIDE
             if weight:
                 scores[full.stems] = scores.get(full.stems, 0.0) + weight
                 written[full.stems] = full
@@ -209,20 +216,21 @@ class Memory:
 
     def _fit(self, mention: Mention, full: Mention, word: str) -> float:
         """How well a mention can be what the word stands for; 0 when it cannot."""
-        if (word in _MANY or not word) and mention.role is Role.ASSISTANT and mention.named and not set(full.stems) & self.people:
-            if not (mention.acting or mention.owner or (mention.leading and len(mention.words) > 1)): weight0=0.
-            else: weight0=1.
-        else: weight0=1.
+        known = bool(set(full.stems) & self.people)
+        subject = mention.acting or mention.owner or (mention.leading and len(mention.words) > 1)
+        if (word in _MANY or not word) and mention.role is Role.ASSISTANT and mention.named and not (known or subject):
+            return 0.0
+        if not word and not mention.named and not (mention.determiner or mention.plural or len(mention.words) > 1):
+            return 0.0
         named = mention.named and (word in PERSON or not (mention.leading and len(mention.words) == 1))
-        weight = weight0*(NAMED if named else 1.0) * (LOCATED if mention.located else 1.0)
+        weight = (NAMED if named else 1.0) * (LOCATED if mention.located else 1.0)
         if word in PERSON:
             if not mention.named or mention.setting or mention.determiner in DETERMINERS or full.head in _BODIES:
                 return 0.0
-            known = bool(set(full.stems) & self.people)
             if mention.role is Role.ASSISTANT and not (known or mention.acting or mention.owner):
                 return 0.0
             weight *= LEADING if mention.leading or mention.owner or mention.acting else 1.0
-            return weight * (KNOWN_PERSON if set(full.stems) & self.people else 1.0)
+            return weight * (KNOWN_PERSON if known else 1.0)
         if mention.determiner == "the" and len(full.words) == 1 and not mention.named:
             weight *= GENERIC
         if mention.role is Role.ASSISTANT and (word in _THING or not mention.named):

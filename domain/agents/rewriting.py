@@ -79,9 +79,10 @@ class Rewriter:
             text = line.text
             if line.role is Role.USER:
                 # The documents are asked only for those questions that a follow-up may still change.
+                if any(not gap.head for gap in gaps(text)):
+                    memory.pointing.add(number)
                 text = await self._resolve(text, memory, asked, agents if number >= recent else (), reader)
                 asked.append(text)
-            import os
             if line.role is Role.USER and text != line.text: text=re.sub(r" \([^()]*\)$","",text)
             memory.told.extend(mentions(_MARKER.sub("", text)[:OPENING], number, line.role))
         text = await self._resolve(question, memory, asked, agents, reader)
