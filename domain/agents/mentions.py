@@ -163,9 +163,7 @@ def _inside(words: Sequence[str], i: int) -> bool:
     )
 
 
-def _phrases(
-    run: list[str], before: list[str], after: str, opens: bool, line: int, role: Role
-) -> Iterator[Mention]:
+def _phrases(run: list[str], before: list[str], after: str, opens: bool, line: int, role: Role) -> Iterator[Mention]:
     last = before[-1] if before else ""
     determiner = last if last in DETERMINERS else ""
     located = last in _PLACE or (bool(determiner) and len(before) > 1 and before[0] in _PLACE)
@@ -176,7 +174,11 @@ def _phrases(
     for i, word in enumerate(run):
         named = is_name(word) and not (opens and i == 0 and len(run) > 1 and not is_name(run[1]))
         cut = reduced(word) in VERBS and not named and not (determiner and not piece)
-        switch = bool(piece) and named != _named(piece) and not ((determiner and _completes(piece, word)) or _of(piece, word))
+        switch = (
+            bool(piece)
+            and named != _named(piece)
+            and not ((determiner and _completes(piece, word)) or _of(piece, word))
+        )
         if switch or cut:
             if piece:
                 if cut or word.casefold().endswith("ed"):

@@ -139,7 +139,8 @@ def _spoken_of_before(before: Sequence[str]) -> bool:
 
 @dataclass(slots=True)
 class Memory:
-    """What was spoken of so far, oldest first, and the names that turned out to be people."""
+    """What was spoken of so far, oldest first, and the names that turned out to be people. `pointing` are the questions
+    (by their lines) that pointed back, `filled` what that was found to be."""
 
     told: list[Mention]
     people: set[str]
@@ -168,7 +169,8 @@ class Memory:
         same = [
             m
             for m in self.told
-            if len(m.words) <= 4 and not any(_COMPOUND.search(word) for word in m.words)
+            if len(m.words) <= 4
+            and not any(_COMPOUND.search(word) for word in m.words)
             and (_ends_with(m, mention) or (person and _begins_with(m, mention)))
             and ((m.named and mention.named) or (asked and m.role is Role.USER))
         ]
@@ -180,7 +182,10 @@ class Memory:
         return [
             m
             for m in self.told
-            if m.line == now and m.role is Role.ASSISTANT and m.named and not (m.leading and len(m.words) == 1 and not m.acting)
+            if m.line == now
+            and m.role is Role.ASSISTANT
+            and m.named
+            and not (m.leading and len(m.words) == 1 and not m.acting)
         ]
 
     def was_told(self, mention: Mention) -> bool:
@@ -215,33 +220,44 @@ class Memory:
         return written[max(scores, key=lambda key: scores[key])] if scores else None
 
     def _fit(self, mention: Mention, full: Mention, word: str) -> float:
-        """How well a mention can be what the word stands for; 0 when it cannot."""
+        """How well a mention can be what the word stands for, the topic when there is none; 0 when it cannot."""
         known = bool(set(full.stems) & self.people)
-        subject = mention.acting or mention.owner or (mention.leading and len(mention.words) > 1)
-        if (word in _MANY or not word) and mention.role is Role.ASSISTANT and mention.named and not (known or subject):
-            return 0.0
-        if not word and not mention.named and not (mention.determiner or mention.plural or len(mention.words) > 1):
-            return 0.0
-        named = mention.named and (word in PERSON or not (mention.leading and len(mention.words) == 1))
-        weight = (NAMED if named else 1.0) * (LOCATED if mention.located else 1.0)
+        weight = LOCATED if mention.located else 1.0
         if word in PERSON:
-            if not mention.named or mention.setting or mention.determiner in DETERMINERS or full.head in _BODIES:
+            if not _is_somebody(mention, full, known):
                 return 0.0
-            if mention.role is Role.ASSISTANT and not (known or mention.acting or mention.owner):
-                return 0.0
-            weight *= LEADING if mention.leading or mention.owner or mention.acting else 1.0
+            weight *= NAMED * (LEADING if mention.leading or mention.owner or mention.acting else 1.0)
             return weight * (KNOWN_PERSON if known else 1.0)
+        if (word in _MANY or not word) and not (known or _is_spoken_of(mention, word)):
+            return 0.0
+        if word in _THING | _POINTING and known:
+            return 0.0
+        if mention.named and not (mention.leading and len(mention.words) == 1):
+            weight *= NAMED
         if mention.determiner == "the" and len(full.words) == 1 and not mention.named:
             weight *= GENERIC
         if mention.role is Role.ASSISTANT and (word in _THING or not mention.named):
             weight *= ASIDE
-        if word in _THING | _POINTING and set(full.stems) & self.people:
-            return 0.0
-        if word in _THING and mention.plural and not mention.named:
-            weight *= PLURAL
-        if word in _MANY and not mention.plural and not mention.named:
+        if not mention.named and ((word in _THING and mention.plural) or (word in _MANY and not mention.plural)):
             weight *= PLURAL
         return weight
+
+
+def _is_somebody(mention: Mention, full: Mention, known: bool) -> bool:
+    """Whether a mention can be of a person: a name that is no place, time or body, and in an answer one that does or owns
+    something, since the names that an answer only gives (`In Warsaw.`) are what was asked for."""
+    if not mention.named or mention.setting or mention.determiner in DETERMINERS or full.head in _BODIES:
+        return False
+    return known or mention.role is Role.USER or mention.acting or mention.owner
+
+
+def _is_spoken_of(mention: Mention, word: str) -> bool:
+    """Whether a mention can be what is spoken of: of an answer's names those that a sentence is about. Without a `word`
+    to stand for, what has no name must be a thing: `the plan`, `invoices`."""
+    if mention.named:
+        about = mention.acting or mention.owner or (mention.leading and len(mention.words) > 1)
+        return mention.role is Role.USER or about
+    return bool(word or mention.determiner or mention.plural or len(mention.words) > 1)
 
 
 def _ends_with(longer: Mention, shorter: Mention) -> bool:

@@ -44,7 +44,10 @@ _ABOUT = re.compile(
     r"(?P<the>(?:the|a|an)\s+)?(?P<what>[^?,.;]+?)(?:\s+(?:then|instead|too))?\s*\?*$",
     re.IGNORECASE,
 )
-_FURTHER = re.compile(r"\b(?:else|others?|another|besides|anymore)\b", re.IGNORECASE)
+_FURTHER = re.compile(
+    r"\b(?:else|anymore)\b|\b(?:any|some|no|what|which|were there|are there) others?\b(?!.*\bbesides\b)", re.IGNORECASE
+)
+_APPENDED = re.compile(r" \([^()]*\)$")
 _MARKER = re.compile(r"\s?\[\d+\]")
 _ASKING = re.compile(
     r"^(?:(?:and|so|but|ok|please|hi|hello)[,\s]+)*(?:(?:how|what|when|where|why|which|who)\b\s*)?(?:(?:do|does|did|can|could"
@@ -83,7 +86,9 @@ class Rewriter:
                     memory.pointing.add(number)
                 text = await self._resolve(text, memory, asked, agents if number >= recent else (), reader)
                 asked.append(text)
-            if line.role is Role.USER and text != line.text: text=re.sub(r" \([^()]*\)$","",text)
+            if text != line.text:
+                # What was appended is a guess: it must not become what is spoken of because it was guessed once.
+                text = _APPENDED.sub("", text)
             memory.told.extend(mentions(_MARKER.sub("", text)[:OPENING], number, line.role))
         text = await self._resolve(question, memory, asked, agents, reader)
         if _FURTHER.search(question):
