@@ -26,6 +26,7 @@ AUXILIARIES = words_of(
 )
 _PLACE = words_of("in at from to on by near into onto through during after before since until for with")
 _ORIGIN = re.compile(r"^[A-Z][a-z]+(?:ian|ean|ish|ese)$")
+"""A name that says where or when something is of: `the European plan`."""
 _SETTING = words_of("in at on near into through during since until")
 _EDGES = words_of(
     """
@@ -68,9 +69,8 @@ EMPTY = words_of(
 class Mention:
     """A noun phrase as it was written. `line` counts from the conversation's first line; `located` says that it
     followed a preposition, so it is more often a place, a time or a means than what is spoken of; `leading`, that it
-    opened a sentence, so it is more often what the sentence is about; `acting`, that a verb follows it, or in a question
-    comes before; `setting`, that it is where or
-    when something was, as `in` and `at` say, or goes on a list of such."""
+    opened a sentence, so it is more often what the sentence is about; `acting`, that a verb follows it, or in a question comes
+    before; `setting`, that it is where or when something was, as `in` and `at` say, or goes on a list of such."""
 
     words: tuple[str, ...]
     line: int

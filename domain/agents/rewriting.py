@@ -45,7 +45,9 @@ _ABOUT = re.compile(
     re.IGNORECASE,
 )
 _FURTHER = re.compile(
-    r"\b(?:else|anymore)\b|\b(?:any|some|no|what|which|were there|are there) others?\b(?!.*\bbesides\b)", re.IGNORECASE
+    r"\b(?:(?:what|who|where|when|why|how|anything|something)(?:['’]s)? else|anymore)\b"
+    r"|\b(?:any|some|no|what|which|are there|were there) others?\b(?!.*\bbesides\b)",
+    re.IGNORECASE,
 )
 _APPENDED = re.compile(r" \([^()]*\)$")
 _MARKER = re.compile(r"\s?\[\d+\]")
@@ -91,7 +93,7 @@ class Rewriter:
                 text = _APPENDED.sub("", text)
             memory.told.extend(mentions(_MARKER.sub("", text)[:OPENING], number, line.role))
         text = await self._resolve(question, memory, asked, agents, reader)
-        if _FURTHER.search(question):
+        if asked and _FURTHER.search(question) and not small_talk(question):
             text = _beside(text, [name.text for name in memory.answered()])
         meant = meant_by(question, conversation) if text == question else None
         return text if meant is None else _appended(text, meant)
