@@ -41,7 +41,8 @@ VERBS = words_of(
     put read run show work worked call called let leave left help set send sent try tried ask change add start stop
     explain describe list compare differ play played win won write wrote written live lived die died marry born raise
     release released join joined perform performed receive received attend attended accomplish consider allow accept
-    expire reset cancel pay buy sell choose upgrade delete remove possible available exactly currently able
+    expire reset cancel pay buy sell choose upgrade delete remove connect hold contain integrate
+    cover decide possible available exactly currently able
     """,
     stem,
 )
@@ -218,7 +219,11 @@ def _phrases(run: list[str], before: list[str], after: str, opens: bool, line: i
 
 def _of(piece: Sequence[str], word: str) -> bool:
     """`Victorian` + `burlesque` is one thing."""
-    return len(piece) == 1 and bool(_ORIGIN.search(piece[0])) and _completes(piece, word)
+    return (
+        bool(_ORIGIN.search(piece[0]))
+        and not (len(piece) > 1 and is_name(piece[-1]))
+        and not word.endswith(("ed", "ly"))
+    )
 
 
 def _completes(piece: Sequence[str], word: str) -> bool:

@@ -35,7 +35,7 @@ ALIKE = 0.2
 """Two words are of one kind when they share this much of their neighbours in the documents."""
 
 _ADDITION = re.compile(
-    r"^(?:and|or|but|also|then|so|plus|what about|how about)\b|\b(?:else|instead|otherwise)\b"
+    r"^(?:and|or|but|also|then|so|plus|what about|how about)\b|(?<!nothing )\b(?:else|instead|otherwise)\b"
     r"|\b(?:any|some|no|the|what|which) others?\b|^(?:and )?(?:why|how|when|where|who)(?: so| not| many| much| long)?\s*\?*$",
     re.IGNORECASE,
 )
