@@ -1,7 +1,7 @@
 """Words that stand for something said before (`it`, `her`, `that plan`), and what they stand for.
 
 A referent is chosen by salience: how recently and how often it was spoken of, by whom, and whether it can be what
-the word asks for. See docs/decisions/0005 for the choice of the weights.
+the word asks for. See docs/decisions/0005 and 0040 for the choice of the weights.
 """
 
 import re
