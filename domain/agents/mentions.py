@@ -6,7 +6,7 @@ auxiliaries), so a run of words between such edges is taken for one; capitals in
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain.model import Role
 from domain.terms import FUNCTION_WORDS, stem
@@ -25,6 +25,15 @@ AUXILIARIES = words_of(
     isn't aren't wasn't weren't don't doesn't didn't haven't hasn't can't couldn't won't wouldn't shouldn't"""
 )
 _PLACE = words_of("in at from to on by near into onto through during after before since until for with")
+_ORIGIN = re.compile(r"^[A-Z][a-z]+(?:ian|ean|ish|ese)$")
+"""A name that says where or when something is of: `the European plan`."""
+_SETTING = words_of("in at on near into through during since until")
+_EDGES = words_of(
+    """
+    against among along around across behind beyond despite toward towards besides beside outside inside throughout until
+    since however therefore meanwhile moreover although later once always often never perhaps also instead finally
+    """
+)
 VERBS = words_of(
     """
     get got make made go went gone come came use used find found need want mean happen happened cost include included
@@ -32,7 +41,8 @@ VERBS = words_of(
     put read run show work worked call called let leave left help set send sent try tried ask change add start stop
     explain describe list compare differ play played win won write wrote written live lived die died marry born raise
     release released join joined perform performed receive received attend attended accomplish consider allow accept
-    expire reset cancel pay buy sell choose upgrade delete remove possible available exactly currently able
+    expire reset cancel pay buy sell choose upgrade delete remove connect hold contain integrate
+    cover decide possible available exactly currently able
     """,
     stem,
 )
@@ -60,7 +70,8 @@ EMPTY = words_of(
 class Mention:
     """A noun phrase as it was written. `line` counts from the conversation's first line; `located` says that it
     followed a preposition, so it is more often a place, a time or a means than what is spoken of; `leading`, that it
-    opened a sentence, so it is more often what the sentence is about."""
+    opened a sentence, so it is more often what the sentence is about; `acting`, that a verb follows it, or in a question comes
+    before; `setting`, that it is where or when something was, as `in` and `at` say, or goes on a list of such."""
 
     words: tuple[str, ...]
     line: int
@@ -70,6 +81,8 @@ class Mention:
     determiner: str = ""
     leading: bool = False
     owner: bool = False
+    acting: bool = False
+    setting: bool = False
 
     @property
     def text(self) -> str:
@@ -107,26 +120,37 @@ def is_name(word: str) -> bool:
 def mentions(text: str, line: int, role: Role) -> list[Mention]:
     """The noun phrases of one message, in order."""
     found: list[Mention] = []
-    for run, before, opens in _runs(tokens(text)):
-        found.extend(_phrases(run, before, opens, line, role))
+    setting = named = False
+    for run, before, after, opens in _runs(tokens(text)):
+        last = before[-1:] if before[-1:] and before[-1] not in DETERMINERS else before[:1]
+        goes_on = setting and named and not opens and before[-1:] in ([","], ["and"], ["or"])
+        phrases = list(_phrases(run, before, after, opens, line, role))
+        setting = bool(_SETTING & set(last)) or (goes_on and not any(phrase.acting for phrase in phrases))
+        named = bool(phrases) and phrases[-1].named
+        found.extend(replace(phrase, setting=setting and not number) for number, phrase in enumerate(phrases))
     return found
 
 
-def _runs(words: Sequence[str]) -> Iterator[tuple[list[str], list[str], bool]]:
-    """Runs of words between edges, with up to two words before each, and whether the run opens a sentence."""
+def _runs(words: Sequence[str]) -> Iterator[tuple[list[str], list[str], str, bool]]:
+    """Runs of words between edges, with up to two words before each, the one after it, and whether the run opens a
+    sentence."""
     run: list[str] = []
     start = 0
     for i, word in enumerate([*words, "."]):
-        edge = not word[0].isalnum() or (
-            re.sub(r"['’]s?$", "", word.casefold()) in FUNCTION_WORDS and not (run and _inside(words, i))
-        )
+        edge = not word[0].isalnum() or (_between(word) and not (run and _inside(words, i)))
         if not edge:
             if not run:
                 start = i
             run.append(word)
         elif run:
-            yield run, [w.casefold() for w in words[max(0, start - 2) : start]], start == 0 or words[start - 1] in ".?"
+            before = [w.casefold() for w in words[max(0, start - 2) : start]]
+            yield run, before, word.casefold(), start == 0 or words[start - 1] in ".?"
             run = []
+
+
+def _between(word: str) -> bool:
+    folded = re.sub(r"['’]s?$", "", word.casefold())
+    return folded in _EDGES or re.sub("['’]", "", folded) in FUNCTION_WORDS
 
 
 def _inside(words: Sequence[str], i: int) -> bool:
@@ -140,19 +164,26 @@ def _inside(words: Sequence[str], i: int) -> bool:
     )
 
 
-def _phrases(run: list[str], before: list[str], opens: bool, line: int, role: Role) -> Iterator[Mention]:
+def _phrases(run: list[str], before: list[str], after: str, opens: bool, line: int, role: Role) -> Iterator[Mention]:
     last = before[-1] if before else ""
     determiner = last if last in DETERMINERS else ""
     located = last in _PLACE or (bool(determiner) and len(before) > 1 and before[0] in _PLACE)
     piece: list[str] = []
     pieces: list[list[str]] = []
     owners: set[int] = set()
+    acting: set[int] = set()
     for i, word in enumerate(run):
         named = is_name(word) and not (opens and i == 0 and len(run) > 1 and not is_name(run[1]))
         cut = reduced(word) in VERBS and not named and not (determiner and not piece)
-        switch = bool(piece) and named != _named(piece) and not (determiner and _completes(piece, word))
+        switch = (
+            bool(piece)
+            and named != _named(piece)
+            and not ((determiner and _completes(piece, word)) or _of(piece, word))
+        )
         if switch or cut:
             if piece:
+                if cut or word.casefold().endswith("ed"):
+                    acting.add(len(pieces))
                 pieces.append(piece)
             piece = []
         if not cut:
@@ -162,8 +193,12 @@ def _phrases(run: list[str], before: list[str], opens: bool, line: int, role: Ro
             pieces.append(piece)
             piece = []
     if piece:
+        if after in AUXILIARIES:
+            acting.add(len(pieces))
         pieces.append(piece)
     for number, piece in enumerate(pieces):
+        while len(piece) > 1 and piece[0].isdigit() and not is_name(piece[1]):
+            piece = piece[1:]
         if all(reduced(word) in EMPTY for word in piece) or not any(c.isalpha() for c in "".join(piece)):
             continue
         named = _named(piece) and not (
@@ -178,7 +213,17 @@ def _phrases(run: list[str], before: list[str], opens: bool, line: int, role: Ro
             determiner if number == 0 else "",
             opens and number == 0,
             number in owners,
+            number in acting or (role is Role.USER and number == 0 and last in AUXILIARIES),
         )
+
+
+def _of(piece: Sequence[str], word: str) -> bool:
+    """`Victorian` + `burlesque` is one thing."""
+    return (
+        bool(_ORIGIN.search(piece[0]))
+        and not (len(piece) > 1 and is_name(piece[-1]))
+        and not word.endswith(("ed", "ly"))
+    )
 
 
 def _completes(piece: Sequence[str], word: str) -> bool:
@@ -187,4 +232,4 @@ def _completes(piece: Sequence[str], word: str) -> bool:
 
 
 def _named(piece: Sequence[str]) -> bool:
-    return is_name(piece[0]) and is_name(piece[-1])
+    return is_name(piece[0]) and (is_name(piece[-1]) or bool(_ORIGIN.search(piece[0])))

@@ -1,24 +1,33 @@
 """Words that stand for something said before (`it`, `her`, `that plan`), and what they stand for.
 
 A referent is chosen by salience: how recently and how often it was spoken of, by whom, and whether it can be what
-the word asks for. See docs/decisions/0005 for the choice of the weights.
+the word asks for. See docs/decisions/0005 and 0040 for the choice of the weights.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.agents.mentions import DETERMINERS, VERBS, Mention, reduced, words_of
 from domain.model import Role
-from domain.terms import FUNCTION_WORDS
+from domain.terms import FUNCTION_WORDS, stem
 
-_PERSON = frozenset({"he", "him", "his", "she", "her", "hers"})
+PERSON = frozenset({"he", "him", "his", "she", "her", "hers"})
 _MANY = frozenset({"they", "them", "their", "theirs"})
 _THING = frozenset({"it", "its"})
 _POINTING = frozenset({"this", "that", "these", "those"})
 _OWNING = frozenset({"his", "hers", "its", "their", "theirs"})
 _BREAKS = words_of("and or but if when while because so before after once until since that which who then")
 _ACTORS = words_of("i we you they to can could should")
+_BODIES = words_of(
+    """
+    university college school academy institute band group orchestra team club league company corporation department
+    office agency council committee association union party church museum theatre theater hospital court army records
+    """,
+    stem,
+)
+"""What a name that ends so is of: nobody whom `he` could mean."""
+_COMPOUND = re.compile(r"-[a-z]")
 _TOKEN = re.compile(r"[^\W_](?:[\w'’.-]*\w)?|[,;:?.()]")
 
 DECAY = 0.75
@@ -31,6 +40,8 @@ PLURAL = 0.5
 LEADING = 2.0
 ASIDE = 0.3
 """What an answer mentions is less often `it` than what was asked about."""
+BESIDE = 0.3
+"""Who asks `did they record any albums?` goes on asking of them, not of albums."""
 GENERIC = 0.4
 """`the movie` was said of something that had a better name before."""
 KNOWN_PERSON = 6.0
@@ -76,7 +87,7 @@ def gaps(question: str) -> list[Gap]:
         word = words[i].partition("'")[0]
         following = words[i + 1] if i + 1 < len(words) else ""
         before = [m[0] for m in matches[:i]]
-        if word in _PERSON and not _named_before(before):
+        if word in PERSON and not _named_before(before):
             owning = word in _OWNING or (word == "her" and _is_content(following))
             found.append(Gap(match.start(), match.start() + len(word), word, owning=owning))
         elif word in _THING | _MANY and not _spoken_of_before(before):
@@ -128,17 +139,22 @@ def _spoken_of_before(before: Sequence[str]) -> bool:
 
 @dataclass(slots=True)
 class Memory:
-    """What was spoken of so far, oldest first, and the names that turned out to be people."""
+    """What was spoken of so far, oldest first, and the names that turned out to be people. `pointing` are the questions
+    (by their lines) that pointed back, `filled` what that was found to be."""
 
     told: list[Mention]
     people: set[str]
+    pointing: set[int] = field(default_factory=set)
+    filled: set[tuple[str, ...]] = field(default_factory=set)
 
     def referent(self, gap: Gap, question: str) -> Mention | None:
         """What the gap stands for, written as fully as it ever was; None when nothing fits."""
         if gap.head:
             return self._with_head(gap.head, question)
         best = self._best(question, gap.word)
-        if best is not None and gap.word in _PERSON:
+        if best is not None:
+            self.filled.add(best.stems)
+        if best is not None and gap.word in PERSON:
             self.people.update(best.stems)
         return best
 
@@ -146,18 +162,31 @@ class Memory:
         """What the conversation is about, for a question that names nothing."""
         return self._best(question, "")
 
-    def fullest(self, mention: Mention) -> Mention:
-        """The longest name under which the same thing was mentioned: `Lake` → `Patricia Lake`, and what an answer
-        calls `plan` as the question called it."""
+    def fullest(self, mention: Mention, person: bool = False) -> Mention:
+        """The longest name under which the same thing was mentioned: `Lake` → `Patricia Lake`, of a `person` also `Marie`
+        → `Marie Curie`, and what an answer calls `plan` as the question called it."""
         asked = mention.role is Role.ASSISTANT and len(mention.words) == 1
         same = [
             m
             for m in self.told
             if len(m.words) <= 4
-            and _ends_with(m, mention)
+            and not any(_COMPOUND.search(word) for word in m.words)
+            and (_ends_with(m, mention) or (person and _begins_with(m, mention)))
             and ((m.named and mention.named) or (asked and m.role is Role.USER))
         ]
         return max(reversed(same), key=lambda m: len(m.words), default=mention)
+
+    def answered(self) -> list[Mention]:
+        """The names in the last answer, in order."""
+        now = max((m.line for m in self.told), default=0)
+        return [
+            m
+            for m in self.told
+            if m.line == now
+            and m.role is Role.ASSISTANT
+            and m.named
+            and not (m.leading and len(m.words) == 1 and not m.acting)
+        ]
 
     def was_told(self, mention: Mention) -> bool:
         """Whether one of the last two exchanges spoke of it under the same head."""
@@ -178,37 +207,62 @@ class Memory:
         scores: dict[tuple[str, ...], float] = {}
         written: dict[tuple[str, ...], Mention] = {}
         for mention in self.told:
-            full = self.fullest(mention)
+            full = self.fullest(mention, word in PERSON)
             if not set(full.stems) - known:
                 continue
             weight = DECAY ** (now - mention.line) * (1.0 if mention.role is Role.USER else ANSWERED)
             weight *= self._fit(mention, full, word)
+            if word and mention.line in self.pointing and full.stems not in self.filled:
+                weight *= BESIDE
             if weight:
                 scores[full.stems] = scores.get(full.stems, 0.0) + weight
                 written[full.stems] = full
         return written[max(scores, key=lambda key: scores[key])] if scores else None
 
     def _fit(self, mention: Mention, full: Mention, word: str) -> float:
-        """How well a mention can be what the word stands for; 0 when it cannot."""
-        named = mention.named and (word in _PERSON or not (mention.leading and len(mention.words) == 1))
-        weight = (NAMED if named else 1.0) * (LOCATED if mention.located else 1.0)
-        if word in _PERSON:
-            if not mention.named or mention.determiner in DETERMINERS:
+        """How well a mention can be what the word stands for, the topic when there is none; 0 when it cannot."""
+        known = bool(set(full.stems) & self.people)
+        weight = LOCATED if mention.located else 1.0
+        if word in PERSON:
+            if not _is_somebody(mention, full, known):
                 return 0.0
-            weight *= LEADING if mention.leading or mention.owner else 1.0
-            return weight * (KNOWN_PERSON if set(full.stems) & self.people else 1.0)
+            weight *= NAMED * (LEADING if mention.leading or mention.owner or mention.acting else 1.0)
+            return weight * (KNOWN_PERSON if known else 1.0)
+        if (word in _MANY or not word) and not (known or _is_spoken_of(mention, word)):
+            return 0.0
+        if word in _THING | _POINTING and known:
+            return 0.0
+        if mention.named and not (mention.leading and len(mention.words) == 1):
+            weight *= NAMED
         if mention.determiner == "the" and len(full.words) == 1 and not mention.named:
             weight *= GENERIC
         if mention.role is Role.ASSISTANT and (word in _THING or not mention.named):
             weight *= ASIDE
-        if word in _THING | _POINTING and set(full.stems) & self.people:
-            return 0.0
-        if word in _THING and mention.plural and not mention.named:
-            weight *= PLURAL
-        if word in _MANY and not mention.plural and not mention.named:
+        if not mention.named and ((word in _THING and mention.plural) or (word in _MANY and not mention.plural)):
             weight *= PLURAL
         return weight
 
 
+def _is_somebody(mention: Mention, full: Mention, known: bool) -> bool:
+    """Whether a mention can be of a person: a name that is no place, time or body, and in an answer one that does or owns
+    something, since the names that an answer only gives (`In Warsaw.`) are what was asked for."""
+    if not mention.named or mention.setting or mention.determiner in DETERMINERS or full.head in _BODIES:
+        return False
+    return known or mention.role is Role.USER or mention.acting or mention.owner
+
+
+def _is_spoken_of(mention: Mention, word: str) -> bool:
+    """Whether a mention can be what is spoken of: of an answer's names those that a sentence is about. Without a `word`
+    to stand for, what has no name must be a thing: `the plan`, `invoices`."""
+    if mention.named:
+        about = mention.acting or mention.owner or (mention.leading and len(mention.words) > 1)
+        return mention.role is Role.USER or about
+    return bool(word or mention.determiner or mention.plural or len(mention.words) > 1)
+
+
 def _ends_with(longer: Mention, shorter: Mention) -> bool:
     return longer.stems[-len(shorter.stems) :] == shorter.stems
+
+
+def _begins_with(longer: Mention, shorter: Mention) -> bool:
+    return len(longer.words) < 4 and longer.head not in _BODIES and longer.stems[: len(shorter.stems)] == shorter.stems

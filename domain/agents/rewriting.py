@@ -14,7 +14,7 @@ from langgraph.runtime import Runtime
 from domain.agents.catalog import Agent
 from domain.agents.mentions import AUXILIARIES, EMPTY, LIGHT, VERBS, Mention, is_name, mentions, reduced, tokens
 from domain.agents.recollection import meant_by
-from domain.agents.references import Gap, Memory, gaps, means_an_action
+from domain.agents.references import PERSON, Gap, Memory, gaps, means_an_action
 from domain.agents.small_talk import small_talk
 from domain.agents.state import Conversation, TurnContext, TurnState
 from domain.errors import SearchUnavailable
@@ -29,11 +29,13 @@ OPENING = 800
 """Characters of an answer that are read for what it speaks of: answers say that first."""
 SWAPPED = 3
 """Questions looked back over for what `what about …?` changes."""
+NAMES = 2
+"""Names of the last answer that `what else …?` is told."""
 ALIKE = 0.2
 """Two words are of one kind when they share this much of their neighbours in the documents."""
 
 _ADDITION = re.compile(
-    r"^(?:and|or|but|also|then|so|plus|what about|how about)\b|\b(?:else|instead|otherwise)\b"
+    r"^(?:and|or|but|also|then|so|plus|what about|how about)\b|(?<!nothing )\b(?:else|instead|otherwise)\b"
     r"|\b(?:any|some|no|the|what|which) others?\b|^(?:and )?(?:why|how|when|where|who)(?: so| not| many| much| long)?\s*\?*$",
     re.IGNORECASE,
 )
@@ -42,6 +44,12 @@ _ABOUT = re.compile(
     r"(?P<the>(?:the|a|an)\s+)?(?P<what>[^?,.;]+?)(?:\s+(?:then|instead|too))?\s*\?*$",
     re.IGNORECASE,
 )
+_FURTHER = re.compile(
+    r"\b(?:(?:what|who|where|when|why|how|anything|something)(?:['’]s)? else|anymore)\b"
+    r"|\b(?:any|some|no|what|which|are there|were there) others?\b(?!.*\bbesides\b)",
+    re.IGNORECASE,
+)
+_APPENDED = re.compile(r" \([^()]*\)$")
 _MARKER = re.compile(r"\s?\[\d+\]")
 _ASKING = re.compile(
     r"^(?:(?:and|so|but|ok|please|hi|hello)[,\s]+)*(?:(?:how|what|when|where|why|which|who)\b\s*)?(?:(?:do|does|did|can|could"
@@ -76,10 +84,17 @@ class Rewriter:
             text = line.text
             if line.role is Role.USER:
                 # The documents are asked only for those questions that a follow-up may still change.
+                if any(not gap.head for gap in gaps(text)):
+                    memory.pointing.add(number)
                 text = await self._resolve(text, memory, asked, agents if number >= recent else (), reader)
                 asked.append(text)
+            if text != line.text:
+                # What was appended is a guess: it must not become what is spoken of because it was guessed once.
+                text = _APPENDED.sub("", text)
             memory.told.extend(mentions(_MARKER.sub("", text)[:OPENING], number, line.role))
         text = await self._resolve(question, memory, asked, agents, reader)
+        if asked and _FURTHER.search(question) and not small_talk(question):
+            text = _beside(text, [name.text for name in memory.answered()])
         meant = meant_by(question, conversation) if text == question else None
         return text if meant is None else _appended(text, meant)
 
@@ -96,6 +111,8 @@ class Rewriter:
         text, filled = _filled(question, open_gaps, memory)
         if not open_gaps:
             text = _named_fully(question, memory)
+        if any(gap.word in PERSON for gap in open_gaps):
+            return text
         if (open_gaps and not filled) or (text == question and not open_gaps and _leaves_out(question, memory)):
             topic = memory.topic(question)
             if topic is not None and await self._belongs(question, topic, agents, reader):
@@ -220,6 +237,17 @@ def _leaves_out(question: str, memory: Memory) -> bool:
 def _appended(question: str, addition: str) -> str:
     known = set(terms(question))
     return f"{question.rstrip()} ({addition})" if set(terms(addition)) - known else question
+
+
+def _beside(question: str, names: Sequence[str]) -> str:
+    """`What else …?` with the names that the answer before gave: what is asked for is something like them."""
+    known = set(terms(question))
+    names = [name for name in names if set(terms(name)) - known][:NAMES]
+    if not names:
+        return question
+    if question.endswith(")"):
+        return f"{question[:-1]}, {', '.join(names)})"
+    return f"{question.rstrip()} ({', '.join(names)})"
 
 
 def _replaced(text: str, old: str, new: str) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from domain.agents.mentions import mentions
 from domain.agents.notes import NO_NOTES
 from domain.agents.rewriting import Rewriter
 from domain.agents.state import Conversation, Line
@@ -100,3 +101,72 @@ async def test_what_was_said_before_the_window_counts_where_nothing_in_it_does(
     conversation = Conversation(told(*before).lines, NOTED)
     rewritten = await Rewriter(sample_desk.search).rewrite(question, conversation, sample_desk.agents, ANYBODY)
     assert rewritten == whole
+
+
+ABOUT_ADA = ["Who runs the support team?", "Ada Novak joined us in Graz in 2019. Novak leads the team."]
+
+
+@pytest.mark.parametrize(
+    ("question", "before", "whole"),
+    [
+        # An answer names what was asked for: a place is nobody.
+        ("What did he do there?", ["Where was he born?", "Graz, Austria."], "What did he do there?"),
+        ("When did she start?", ["Where does she work?", "At Hartmann University."], "When did she start?"),
+        ("Where did she study?", ABOUT_ADA, "Where did Ada Novak study?"),
+        ("Can he refund me?", ["Who is in charge?", "In Linz, Berger decides on refunds."], "Can Berger refund me?"),
+        ("When did he leave?", ["Did Omar Haddad start it?", "Omar did, at first."], "When did Omar Haddad leave?"),
+    ],
+)
+async def test_a_person_is_who_does_something_not_where_it_was(
+    small_desk: Desk, question: str, before: list[str], whole: str
+) -> None:
+    assert await small_desk.rewrite(question, *before) == whole
+
+
+async def test_who_asks_on_asks_of_the_same_and_not_of_what_they_asked_for(small_desk: Desk) -> None:
+    before = ["What is in the Studio plan?", "Five seats.", "Does it include any exports?", "Yes."]
+    assert await small_desk.rewrite("What does it cost?", *before) == "What does the Studio plan cost?"
+
+
+async def test_an_aside_of_an_answer_is_not_what_it_speaks_of(small_desk: Desk) -> None:
+    before = ["How do refunds work?", "Refunds go to the card, by Stripe or Klarna."]
+    assert await small_desk.rewrite("How long do they last?", *before) == "How long do the refunds last?"
+
+
+@pytest.mark.parametrize(
+    ("question", "whole"),
+    [
+        ("What else does it support?", "What else does the Studio plan support? (Slack, Jira)"),
+        ("Are there any others?", "Are there any others? (Studio plan, Slack, Jira)"),
+        ("Can somebody else use my seat?", "Can somebody else use my seat?"),
+        ("What does it cost?", "What does the Studio plan cost?"),
+        ("Nothing else, thanks!", "Nothing else, thanks!"),
+    ],
+)
+async def test_what_else_is_told_what_was_named_already(small_desk: Desk, question: str, whole: str) -> None:
+    before = ["What does the Studio plan connect to?", "You can use it beside Slack and Jira and GitHub."]
+    assert await small_desk.rewrite(question, *before) == whole
+
+
+async def test_a_guess_is_not_remembered_as_something_said(small_desk: Desk) -> None:
+    before = ["What does the Studio plan hold?", "Five seats.", "Anything else?", "Exports.", "How many?", "Ten."]
+    assert await small_desk.rewrite("What does it cost?", *before) == "What does the Studio plan cost?"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("About 50,000 fans came", ["fans"]),
+        ("I don't know", []),
+        ("What do European roaming fees cover?", ["European roaming fees"]),
+        ("However, Berger decides against refunds", ["Berger", "refunds"]),
+    ],
+)
+def test_what_a_line_speaks_of(text: str, found: list[str]) -> None:
+    assert [mention.text for mention in mentions(text, 0, Role.ASSISTANT)] == found
+
+
+def test_a_mention_is_a_setting_or_acts() -> None:
+    spoken = mentions("In Linz, Berger was asked in Graz, Vienna and Salzburg.", 0, Role.ASSISTANT)
+    assert [it.text for it in spoken if it.acting] == ["Berger"]
+    assert [it.text for it in spoken if it.setting] == ["Linz", "Graz", "Vienna", "Salzburg"]
