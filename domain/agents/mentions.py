@@ -7,6 +7,7 @@ auxiliaries), so a run of words between such edges is taken for one; capitals in
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from domain.model import Role
 from domain.terms import FUNCTION_WORDS, stem
@@ -102,6 +103,7 @@ class Mention:
         return last.endswith("s") and not last.endswith(("ss", "us", "is"))
 
 
+@lru_cache(maxsize=20_000)
 def reduced(word: str) -> str:
     """The stem that a written word is compared by; possessive endings do not count."""
     return stem(re.sub(r"['’]s?$", "", word.casefold()).strip("!"))

@@ -169,10 +169,10 @@ class Memory:
         same = [
             m
             for m in self.told
-            if len(m.words) <= 4
-            and not any(_COMPOUND.search(word) for word in m.words)
+            if ((m.named and mention.named) or (asked and m.role is Role.USER))
+            and len(mention.words) <= len(m.words) <= 4
             and (_ends_with(m, mention) or (person and _begins_with(m, mention)))
-            and ((m.named and mention.named) or (asked and m.role is Role.USER))
+            and not any(_COMPOUND.search(word) for word in m.words)
         ]
         return max(reversed(same), key=lambda m: len(m.words), default=mention)
 

@@ -112,6 +112,12 @@ ABOUT_ADA = ["Who runs the support team?", "Ada Novak joined us in Graz in 2019.
         # An answer names what was asked for: a place is nobody.
         ("What did he do there?", ["Where was he born?", "Graz, Austria."], "What did he do there?"),
         ("When did she start?", ["Where does she work?", "At Hartmann University."], "When did she start?"),
+        (
+            "When did she start?",
+            ["Who pays her?", "Since May, Hartmann University has paid her."],
+            "When did she start?",
+        ),
+        ("When did he start?", ["Is anybody in Graz?", "Yes, one of us."], "When did he start?"),
         ("Where did she study?", ABOUT_ADA, "Where did Ada Novak study?"),
         ("Can he refund me?", ["Who is in charge?", "In Linz, Berger decides on refunds."], "Can Berger refund me?"),
         ("When did he leave?", ["Did Omar Haddad start it?", "Omar did, at first."], "When did Omar Haddad leave?"),
