@@ -24,6 +24,7 @@ ROUTES = {
     ("post", "/chat/messages/{message_id}/regenerate"),
     ("get", "/chat/messages/{message_id}/versions"),
     ("get", "/chat/agents"),
+    ("get", "/chat/documents/{agent}/{document_id}"),
 }
 
 
