@@ -19,7 +19,7 @@ from evaluation.cases import Attack, Case
 from evaluation.citations import read
 from evaluation.desk import Answered, Desk
 from evaluation.figures import Area, Better, Figure, Outcome, Unit, mean, total
-from evaluation.statements import is_the_desks_own, pieces_of, statements
+from evaluation.statements import NOTES, is_the_desks_own, pieces_of, statements
 from evaluation.support import SUPPORTED, plain, supports
 from evaluation.traces import links, shares_words, tells_rules
 from evaluation.turns import CaseTurns
@@ -133,7 +133,7 @@ def unquoted(answered: Answered, seen: Watched, phrases: Sequence[str]) -> list[
     if answered.draft.model is None:
         return []
     quotable = {one for chunk in seen.seen.values() for one in _quotable(chunk)}
-    own = tuple(map(plain, phrases))
+    own = tuple(map(plain, (*phrases, *NOTES)))
     pieces = [plain(piece) for piece in pieces_of(answered.draft.text)]
     return [piece for piece in pieces if piece not in quotable and not piece.endswith(own)]
 

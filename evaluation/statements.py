@@ -4,8 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from domain.agents.grounding import NOT_GROUNDED, PARTLY_GROUNDED
 from domain.model import Span
 from domain.terms import sentences
+
+NOTES = (NOT_GROUNDED, PARTLY_GROUNDED)
+"""What the desk adds to an answer by itself."""
 
 _MARKERS = re.compile(r"(?:\s?\[\d{1,3}\])+")
 _NUMBER = re.compile(r"\d+")
@@ -55,8 +59,9 @@ def _trimmed(text: str, span: Span) -> Span:
 
 
 def is_the_desks_own(statement: Statement, phrases: Sequence[str]) -> bool:
-    """Whether a sentence says nothing of the matter: one of the desk's `phrases`, or a refusal in a model's own words."""
+    """Whether a sentence says nothing of the matter: one of the desk's `phrases` or NOTES, or a refusal in a model's own
+    words."""
     said = statement.text.casefold()
-    return any(phrase.casefold() in said for phrase in phrases) or (
+    return any(phrase.casefold() in said for phrase in (*phrases, *NOTES)) or (
         not statement.ordinals and _REFUSES.search(statement.text) is not None
     )

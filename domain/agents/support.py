@@ -4,7 +4,7 @@
 
 over the statement's terms, for the few neighbouring sentences of the passage that hold most of them. A name or a code
 weighs NAMED, any other term 1. Two things overrule the words, since a wrong one makes a statement false: a figure that
-the passage does not have makes it 0, and where one of the two denies what the other says it counts DENIED of itself.
+the passage does not have makes it 0, and where one of the two denies what the other says, and it is no quotation, it counts DENIED of itself.
 
 `evaluate` measures it: docs/evaluation.md has the figures, and the run that chose the constants.
 """
@@ -73,6 +73,7 @@ class Statement:
     figures: frozenset[str]
     denies: bool
     weight: float
+    words: str
 
     @classmethod
     @lru_cache(maxsize=1_000)
@@ -82,7 +83,7 @@ class Statement:
         told = [term for term in content_terms(text) if term not in LIGHT]
         figures = frozenset(term for term in told if term[-1].isdigit() or term[0] in "$€£¥")
         weights = {term: NAMED if term in names or _is_code(term) else 1.0 for term in told}
-        return cls(weights, figures, _denies(text), sum(weights.values()))
+        return cls(weights, figures, _denies(text), sum(weights.values()), _words(text))
 
     @property
     def claims(self) -> bool:
@@ -112,7 +113,7 @@ def support(statement: Statement, text: str, title: str = "") -> Support:
     beside = (titled - inside) & statement.weights.keys()
     score = statement.share(inside) + TITLE_SHARE * statement.share(beside)
     held = frozenset(statement.weights.keys() & (inside | titled))
-    if _contradicts(statement, read, window):
+    if statement.words not in _words(text) and _contradicts(statement, read, window):
         score, held = score * DENIED, frozenset()
     if not _figures(statement.figures, titled | _said(read)):
         score = 0.0
@@ -172,6 +173,12 @@ def _is_code(term: str) -> bool:
 
 def _denies(text: str) -> bool:
     return _DENIED.search(text) is not None or not _DENIALS.isdisjoint(terms(text))
+
+
+@lru_cache(maxsize=1_000)
+def _words(text: str) -> str:
+    """All of its terms in order, each between spaces: a quotation is part of it, wherever its sentences begin."""
+    return f" {' '.join(terms(text))} "
 
 
 @lru_cache(maxsize=2_000)

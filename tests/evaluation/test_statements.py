@@ -48,6 +48,7 @@ def test_pieces_stand_between_markers() -> None:
         ("The documents that I answer from do not say.", True),
         ("The passages do not hold the answer.", True),
         ("I can't help with that.", True),
+        ("Note: this could not be checked against the documents.", True),
         ("Nano costs $9 a month.", False),
         ("You cannot cancel after 30 days [1].", False),
     ],

@@ -48,3 +48,10 @@ def test_several_passages_support_what_none_of_them_does_alone() -> None:
     assert not one.enough
     assert together(said, [one, other]).score == pytest.approx(1.0)
     assert not together(said, [one]).enough
+
+
+def test_a_quotation_is_supported_whatever_stands_beside_it() -> None:
+    """Quotation marks make one sentence of the passage, which denies something else."""
+    passage = '"You do not fill in the form. You can pay someone to prepare the return for you. That is all."'
+    assert support(Statement.of("You can pay someone to prepare the return for you."), passage).score == 1
+    assert not support(Statement.of("You fill in the form."), passage).enough
