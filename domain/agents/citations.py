@@ -7,7 +7,7 @@ the passage that does, and is left out where there is none. What a client could 
 (`domain.agents.inert`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from domain.agents.excerpts import excerpt
 from domain.agents.inert import hosts, inert
@@ -15,7 +15,7 @@ from domain.agents.leaks import INSTEAD, NO_INSTRUCTIONS, Instructions
 from domain.agents.markup import Markers, MarkupReader, Piece
 from domain.agents.prompts import Numbered
 from domain.agents.state import Recorder
-from domain.agents.support import Statement, Support, support, together
+from domain.agents.support import NONE, Statement, Support, support, together
 from domain.injections import WITHHELD
 from domain.knowledge import Passage
 from domain.model import Source
@@ -96,13 +96,13 @@ class CitationWriter:
 
     def _marked(self, piece: Markers) -> str:
         wanted = [number for number in dict.fromkeys(piece.numbers) if 1 <= number <= len(self._passages)]
-        numbers: Sequence[int] = ()
+        cited: Mapping[int, Support] = {}
         for statement in self._statements():
-            if numbers := self._checked(statement, wanted):
+            if cited := self._checked(statement, wanted):
                 break
         self._clause = len(self._line)
-        space = piece.text[: piece.text.index("[")] if numbers else ""
-        return space + "".join(f"[{self._ordinal(number, statement)}]" for number in numbers)
+        space = piece.text[: piece.text.index("[")] if cited else ""
+        return space + "".join(f"[{self._ordinal(number, found)}]" for number, found in cited.items())
 
     def _statements(self) -> Iterator[Statement]:
         """What a marker here stands behind: what was said since the marker before it, and the whole sentence."""
@@ -115,10 +115,10 @@ class CitationWriter:
                 yield clause
         yield Statement.of(self._line[begin:])
 
-    def _checked(self, statement: Statement, wanted: Sequence[int]) -> Sequence[int]:
-        """The numbers to cite for a statement instead of those that the model wrote."""
+    def _checked(self, statement: Statement, wanted: Sequence[int]) -> Mapping[int, Support]:
+        """The numbers to cite for a statement instead of those that the model wrote, each with its passage's support."""
         if not statement.claims:
-            return wanted
+            return dict.fromkeys(wanted, NONE)
         found = {number: self._support(statement, number) for number in wanted}
         kept, held = list[int](), frozenset[str]()
         for number in sorted(wanted, key=lambda number: -found[number].score):
@@ -126,19 +126,20 @@ class CitationWriter:
                 kept.append(number)
                 held |= found[number].held
         if together(statement, [found[number] for number in kept]).enough:
-            return sorted(kept, key=wanted.index)
-        others = {number: self._support(statement, number) for number in range(1, len(self._passages) + 1)}
-        best = max(others, key=lambda number: others[number].score, default=None)
-        return [best] if best is not None and others[best].enough else []
+            return {number: found[number] for number in wanted if number in kept}
+        numbers = range(1, len(self._passages) + 1)
+        every = {number: found.get(number) or self._support(statement, number) for number in numbers}
+        best = max(every, key=lambda number: every[number].score, default=None)
+        return {best: every[best]} if best is not None and every[best].enough else {}
 
     def _support(self, statement: Statement, number: int) -> Support:
         chunk = self._passages[number - 1].chunk
         return support(statement, chunk.text, chunk.title)
 
-    def _ordinal(self, number: int, statement: Statement) -> int:
+    def _ordinal(self, number: int, found: Support) -> int:
         if number not in self._ordinals:
             self._ordinals[number] = len(self._ordinals) + 1
-            self.sources.append(self._source(number, self._support(statement, number)))
+            self.sources.append(self._source(number, found))
         return self._ordinals[number]
 
     def _source(self, number: int, first: Support) -> Source:

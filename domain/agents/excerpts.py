@@ -23,10 +23,11 @@ def excerpt(text: str, around: Span | None = None) -> str:
 
 def _window(text: str, around: Span | None) -> tuple[int, int]:
     """From the beginning as long as that shows `around`; else from a sentence before it."""
+    spans = sentences(text)
     if around is None or around.end <= EXCERPT - 4:
         start = 0
     else:
-        starts = [span.start for span in sentences(text) if span.end <= around.start]
+        starts = [span.start for span in spans if span.end <= around.start]
         start = starts[-1] if starts and around.end - starts[-1] <= EXCERPT - 4 else around.start
-    ends = [span.end for span in sentences(text) if span.start >= start and span.end - start <= EXCERPT - 4]
+    ends = [span.end for span in spans if span.start >= start and span.end - start <= EXCERPT - 4]
     return start, ends[-1] if ends else len(text)

@@ -115,8 +115,8 @@ async def cite(state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
     if draft.model is None:  # it says what the desk says of itself
         return {}
     found = await _checked(draft)
-    if shortfall(draft.text, found):
-        found = await _checked(draft, [fact.text for fact in state["conversation"].known.facts])
+    if shortfall(draft.text, found) and (facts := state["conversation"].known.facts):
+        found = await _checked(draft, [fact.text for fact in facts])
     text = draft.text
     if note := shortfall(text, found):
         note = f"\n\n{note}"

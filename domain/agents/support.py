@@ -4,7 +4,8 @@
 
 over the statement's terms, for the few neighbouring sentences of the passage that hold most of them. A name or a code
 weighs NAMED, any other term 1. Two things overrule the words, since a wrong one makes a statement false: a figure that
-the passage does not have makes it 0, and where one of the two denies what the other says, and it is no quotation, it counts DENIED of itself.
+the passage does not have makes it 0, and where one of the two denies what the other says, and it is no quotation, it
+counts DENIED of itself.
 
 `evaluate` measures it: docs/evaluation.md has the figures, and the run that chose the constants.
 """
@@ -49,9 +50,8 @@ _SPELLED = {stem(word): str(number) for number, word in enumerate(_NUMERALS.spli
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """By one passage, or by several together. `held` are the statement's terms that it says, none
-    where it denies them; `span` are the characters of
-    the passage's text where it does, None where it says nothing of it."""
+    """By one passage, or by several together. `held` are the statement's terms that it says, none where it denies them;
+    `span` are the characters of the passage's text where it does, None where it says nothing of it."""
 
     score: float
     held: frozenset[str] = frozenset()
@@ -106,7 +106,7 @@ def support(statement: Statement, text: str, title: str = "") -> Support:
     if not statement.weights:
         return NONE
     titled, read = _terms(title), _read(text)
-    window = _best_window(statement, read, titled)
+    window = _best_window(statement, read)
     if not window:
         return NONE
     inside = _said(window)
@@ -129,7 +129,7 @@ def together(statement: Statement, found: Sequence[Support]) -> Support:
     return Support(max(best.score, statement.share(held)), held)
 
 
-def _best_window(statement: Statement, read: Sequence[_Sentence], titled: frozenset[str]) -> Sequence[_Sentence]:
+def _best_window(statement: Statement, read: Sequence[_Sentence]) -> Sequence[_Sentence]:
     """The neighbouring sentences that hold the most of it, as few as do."""
     asked = statement.weights.keys()
     held = [frozenset(asked & sentence.terms) for sentence in read]
