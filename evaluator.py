@@ -29,7 +29,7 @@ from evaluation.plans import Ground, Plan, read_plan
 from evaluation.results import Result, SuiteResult, figures_of, missed, read_result, risks_of, written
 from evaluation.suites import Suite
 from evaluation.tables import faults, table
-from models import Model, Models, choose_decider, choose_models
+from models import Model, Models, choose_models
 from providers.embeddings import installed_embedder
 from providers.extractive import NO_ANSWER, ExtractiveChatModel
 from providers.listener import Listener
@@ -239,9 +239,9 @@ def _judge(settings: Settings, models: Models) -> Judge | None:
     """Raises EvaluationError."""
     if settings.evaluation_judge == "words":
         return None
-    if models.decides is None:
+    if models.decider is None:
         raise EvaluationError("EVALUATION_JUDGE=model asks the model that decides: configure one, and DECISIONS")
-    return judge_by(choose_decider(settings, models.decides))
+    return judge_by(models.decider)
 
 
 def _deep(catalog: AgentCatalog) -> AgentCatalog:

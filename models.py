@@ -62,12 +62,13 @@ AnyModel = Model[Deployments | BaseChatModel]
 @dataclass(frozen=True, slots=True)
 class Models:
     """Who writes the answers, who writes those of agents with a model of their own, who decides (None when that is the
-    embedded method), and who reads passages again."""
+    embedded method) and the one `decider` that asks it and learns in which form, and who reads passages again."""
 
     answers: AnyModel
     of_agents: Mapping[str, AnyModel]
     decides: Model[Deployments] | None
-    reranks: RerankServer | None = None
+    decider: Decider | None
+    reranks: RerankServer | None
 
     async def close(self) -> None:
         for model in (self.answers, *self.of_agents.values(), *([self.decides] if self.decides else [])):
@@ -83,7 +84,8 @@ def choose_models(settings: Settings, catalog: AgentCatalog) -> Models:
     of_agents = {name: _choose_own(agent, its) for name, (agent, its) in own.items() if its != settings}
     its = settings.for_decisions
     decides = None if its is None else _deployed(its, small_remedies, its.decision_seconds)
-    return Models(choose_model(settings), of_agents, decides, RerankServer.of(settings))
+    decider = None if decides is None else _decider(settings, decides)
+    return Models(choose_model(settings), of_agents, decides, decider, RerankServer.of(settings))
 
 
 def choose_model(settings: Settings) -> AnyModel:
@@ -91,8 +93,7 @@ def choose_model(settings: Settings) -> AnyModel:
     return _choose(settings, model_remedies)
 
 
-def choose_decider(settings: Settings, model: Model[Deployments]) -> Decider:
-    """`model` is the one that decides."""
+def _decider(settings: Settings, model: Model[Deployments]) -> Decider:
     form = None if settings.decision_format == "auto" else ReplyForm(settings.decision_format)
     strict = bool(settings.azure_openai_deployment) or settings.openai_base_url is None
     return Decider(model.chat, model.error, settings.decision_seconds, form, strict)

@@ -50,7 +50,7 @@ from drain import Deadlines, Drain
 from graph.view import create_graphql
 from health import Checked, health_routes
 from logs import configure_logs
-from models import Models, choose_decider, choose_models, open_embeddings
+from models import Models, choose_models, open_embeddings
 from providers.azure_search import AzureSearch
 from providers.embedded_search import EmbeddedSearch
 from providers.embeddings import installed_embedder
@@ -170,8 +170,7 @@ def answer_workflow(
 ) -> Workflow:
     """What answers a question, in a turn, in the terminal or in an evaluation."""
     patience = Patience(settings.turn_first_token_seconds, settings.turn_silence_seconds)
-    model, by = models.answers, models.decides
-    decider = choose_decider(settings, by) if by else None
+    model = models.answers
     own = {agent: AnswerModel(its.chat, its.name) for agent, its in models.of_agents.items()}
     return build_workflow(
         history,
@@ -181,7 +180,7 @@ def answer_workflow(
         model.name,
         model.error,
         patience,
-        decider,
+        models.decider,
         own,
         models.reranks,
         summaries,
@@ -216,7 +215,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             settings.max_answer_characters,
             settings.max_waiting_turns,
         )
-        picker = PickingModel(choose_decider(settings, models.decides)) if models.decides else None
+        picker = PickingModel(models.decider) if models.decider else None
         summaries = Summaries(SqlSummaryStore(database), picker)
         stack.push_async_callback(summaries.close)
         workflow = answer_workflow(settings, messages, retriever, catalog, models, summaries)
@@ -277,9 +276,8 @@ def create_app(settings: Settings) -> Starlette:
             if not settings.azure_search_endpoint:
                 await ingest(settings, desk.services.agents, desk.retriever, None)
                 if examples := [text for agent in desk.services.agents.all for text in agent.examples]:
-                    await desk.retriever.likeness(
-                        examples[0], examples
-                    )  # or the first question waits for their vectors
+                    # Or the first question waits for their vectors.
+                    await desk.retriever.likeness(examples[0], examples)
             app.state.desk = desk
             # What lives from here on is mostly a request's: keep the collector from walking the libraries again.
             gc.collect()

@@ -10,7 +10,7 @@ from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.decisions import DecisionTask
 from domain.agents.reply_forms import ReplyForm
 from domain.agents.state import Conversation
-from models import choose_decider, choose_models
+from models import choose_models
 from providers.azure_openai import azure_openai_embeddings, azure_openai_model
 from providers.direct_answers import DirectAnswers
 from providers.openai import close_model
@@ -87,8 +87,8 @@ async def test_a_decision_comes_in_a_form_that_the_version_knows(upstream: Azure
     """Two requests a question: the versions without tools have neither, and are found out with the second question."""
     settings, catalog = settings_of(upstream, version), AgentCatalog((AGENT,))
     models = choose_models(settings, catalog)
-    assert models.decides is not None
-    decider = choose_decider(settings, models.decides)
+    decider = models.decider
+    assert decider is not None
     before, has_tools = len(upstream.requests), since(version, "2023-12")
     upstream.script(*[Replies(DATA)] * (2 if has_tools else 1))
     task = DecisionTask("How much is nano?", Conversation(), [AGENT], routes=True)
