@@ -88,6 +88,11 @@ class Span:
     def moved(self, by: int) -> "Span":
         return Span(self.start + by, self.end + by)
 
+    def trimmed(self, text: str) -> "Span":
+        """Without the white space at either end of what it is of that text."""
+        words = text[self.start : self.end]
+        return Span(self.start + len(words) - len(words.lstrip()), self.start + len(words.rstrip()))
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

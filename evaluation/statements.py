@@ -35,7 +35,7 @@ class Statement:
 def statements(answer: str) -> list[Statement]:
     """In order. A run of markers belongs to the last sentence that begins before it (docs/PROTOCOL.md)."""
     blank = _MARKERS.sub(lambda run: " " * len(run[0]), answer)
-    found = [_trimmed(blank, span) for span in sentences(blank)]
+    found = [span.trimmed(blank) for span in sentences(blank)]
     cited: list[list[int]] = [[] for _ in found]
     for run in _MARKERS.finditer(answer):
         before = [place for place, span in enumerate(found) if span.start < run.start()]
@@ -51,11 +51,6 @@ def statements(answer: str) -> list[Statement]:
 def pieces_of(answer: str) -> list[str]:
     """What stands between markers and blank lines."""
     return [piece.strip() for part in answer.split("\n\n") for piece in _MARKERS.split(part) if piece.strip()]
-
-
-def _trimmed(text: str, span: Span) -> Span:
-    words = text[span.start : span.end]
-    return Span(span.start + len(words) - len(words.lstrip()), span.start + len(words.rstrip()))
 
 
 def is_the_desks_own(statement: Statement, phrases: Sequence[str]) -> bool:

@@ -72,7 +72,7 @@ def grounding(text: str, sources: Mapping[int, Passage], told: Sequence[str] = (
     citations: dict[tuple[int, Span], Citation] = {}
     statements = grounded = 0
     for place, sentence in enumerate(found):
-        span = _trimmed(blank, sentence)
+        span = sentence.trimmed(blank)
         words = blank[span.start : span.end]
         statement = Statement.of(words)
         for ordinal in cited.get(place, ()):
@@ -146,8 +146,3 @@ def _without_markers(text: str) -> tuple[str, list[tuple[int, tuple[int, ...]]]]
             parts.append(piece.text)
         at += len(piece.text)
     return "".join(parts), markers
-
-
-def _trimmed(blank: str, sentence: Span) -> Span:
-    words = blank[sentence.start : sentence.end]
-    return Span(sentence.start + len(words) - len(words.lstrip()), sentence.start + len(words.rstrip()))

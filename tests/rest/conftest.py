@@ -89,23 +89,24 @@ async def http(address: str) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def _signed_up(http: httpx.AsyncClient) -> User:
-    user = User(http, f"user{next(_numbers)}")
+async def signed_up(http: httpx.AsyncClient, name: str | None = None) -> User:
+    """Somebody new, or whoever has the name already."""
+    user = User(http, name or f"user{next(_numbers)}")
     body = {"username": user.name, "email": f"{user.name}@example.com", "password": PASSWORD}
     response = await http.post("/auth/register", json=body)
-    assert response.status_code == 201, response.text
+    assert response.status_code in ((201, 409) if name else (201,)), response.text
     await user.sign_in()
     return user
 
 
 @pytest.fixture
 async def user(http: httpx.AsyncClient) -> User:
-    return await _signed_up(http)
+    return await signed_up(http)
 
 
 @pytest.fixture
 async def stranger(http: httpx.AsyncClient) -> User:
-    return await _signed_up(http)
+    return await signed_up(http)
 
 
 @pytest.fixture

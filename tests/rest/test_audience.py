@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.live_server import live_server
-from tests.rest.conftest import PASSWORD, User
+from tests.rest.conftest import User, signed_up
 from tests.rest.event_frames import Frame, read_frames
 from tests.standins.azure_openai import AzureOpenAIStandIn, quote_first_passage
 from tests.standins.azure_search import AzureSearchStandIn
@@ -68,11 +68,7 @@ def address(request: pytest.FixtureRequest, scripted: AzureOpenAIStandIn, folder
 
 @pytest.fixture
 async def insider(http: httpx.AsyncClient) -> User:
-    user = User(http, INSIDER)
-    body = {"username": INSIDER, "email": "insider@example.com", "password": PASSWORD}
-    assert (await http.post("/auth/register", json=body)).status_code in (201, 409)
-    await user.sign_in()
-    return user
+    return await signed_up(http, INSIDER)
 
 
 async def asked(user: User, chat_id: int, question: str = ASKED, **fields: Any) -> list[Frame]:

@@ -10,7 +10,7 @@ import pytest
 from tests.domain.agents.test_clarification import ASKED_BACK, LAPTOPS, PHONES, QUESTION, SUBJECTS
 from tests.graph.desk import global_id
 from tests.live_server import live_server
-from tests.rest.conftest import PASSWORD, User
+from tests.rest.conftest import User, signed_up
 from tests.rest.event_frames import read_frames
 
 INSIDER = "insider"
@@ -56,11 +56,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 async def insider(http: httpx.AsyncClient) -> User:
-    user = User(http, INSIDER)
-    body = {"username": INSIDER, "email": "insider@example.com", "password": PASSWORD}
-    assert (await http.post("/auth/register", json=body)).status_code in (201, 409)
-    await user.sign_in()
-    return user
+    return await signed_up(http, INSIDER)
 
 
 async def asked(user: User, chat_id: int, question: str, **fields: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
