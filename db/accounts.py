@@ -11,7 +11,8 @@ from db.tables import UserRow
 from db.transactions import one_transaction
 from domain.errors import EmailTaken, UsernameTaken
 from domain.model import User
-from domain.ports import AccountStore, Credentials
+from domain.ports import AccountStore
+from domain.records import Credentials
 
 
 class SqlAccountStore(AccountStore):

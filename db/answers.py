@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from db.rows import from_source, to_message, to_source, to_turn
 from db.tables import CHATS, MESSAGES, SOURCES, TURNS
 from domain.model import Role, Source
-from domain.ports import StoredTurn
+from domain.records import StoredTurn
 
 # Built once, as all statements that every turn runs: to build one costs more than to run it.
 _its_answer = (MESSAGES.c.turn_id == bindparam("of_turn")) & (MESSAGES.c.role == Role.ASSISTANT)

@@ -16,7 +16,7 @@ from db.rows import from_error
 from db.tables import CHATS, TURNS
 from domain.errors import ChatBusy, IdempotencyMismatch
 from domain.model import SERVER_STOPPED, TurnStatus
-from domain.ports import StoredTurn, TurnRequest
+from domain.records import StoredTurn, TurnRequest
 
 MAX_QUEUED = 20
 """Turns that may wait in one chat. When so many do, it is busy for those that would wait, too."""

@@ -9,7 +9,8 @@ from db.engine import Database, WriteSession
 from db.rows import to_user
 from db.tables import LOGINS, LoginRow, RefreshTokenRow, UserRow
 from db.transactions import one_transaction
-from domain.ports import LoginStore, RefreshedLogin
+from domain.ports import LoginStore
+from domain.records import RefreshedLogin
 
 _IDS = select(LOGINS.c.id).where(LOGINS.c.revoked_at.is_(None))
 _ACTIVE = _IDS.where(LOGINS.c.id == bindparam("login"), LOGINS.c.user_id == bindparam("user"))

@@ -11,7 +11,7 @@ from db.rows import same_for_people, to_message
 from db.summaries import forget_what_covers
 from db.tables import CHATS, MESSAGES, TURNS
 from domain.model import Message, Rating, Role, Turn, TurnStatus
-from domain.ports import BegunTurn, TurnRequest
+from domain.records import BegunTurn, TurnRequest
 from domain.replay import STARTED
 
 _INSERT_TURN = insert(TURNS).values(lease_until=clock_ahead_by("lease"))

@@ -14,7 +14,7 @@ from db.clock import clock_ahead_by, microseconds
 from db.rows import from_routes
 from db.tables import TURNS
 from domain.model import TurnStatus
-from domain.ports import TurnProgress
+from domain.records import TurnProgress
 
 _STILL_RUNNING = (
     select(TURNS.c.id)

@@ -11,7 +11,8 @@ from db.engine import Database
 from db.tables import CHATS, TURNS, USERS
 from db.transactions import one_transaction
 from domain.model import TurnStatus
-from domain.ports import BegunTurn, PromotedTurn, QueueStore
+from domain.ports import QueueStore
+from domain.records import BegunTurn, PromotedTurn
 
 _asked_in = select(TURNS.c.open_chat_id).where(TURNS.c.id == bindparam("turn")).scalar_subquery()
 _CHAT_OF_TURN = CHAT.where(CHATS.c.id == _asked_in)

@@ -12,7 +12,8 @@ from db.rows import to_message
 from db.tables import CHATS, MESSAGES, SUMMARIES, TURNS
 from db.transactions import one_transaction
 from domain.model import Message
-from domain.ports import StoredSummary, SummaryStore
+from domain.ports import SummaryStore
+from domain.records import StoredSummary
 
 _SUMMARY = select(SUMMARIES).where(SUMMARIES.c.chat_id == bindparam("chat"))
 _LOCK_CHAT = select(CHATS.c.id).where(CHATS.c.id == bindparam("chat")).with_for_update()

@@ -25,7 +25,8 @@ from db.tables import CHATS, MESSAGES, TURNS
 from db.transactions import one_transaction
 from domain.errors import NotFound
 from domain.model import Turn, TurnStatus
-from domain.ports import BegunTurn, StoredTurn, TurnOutcome, TurnProgress, TurnRequest, TurnStore
+from domain.ports import TurnStore
+from domain.records import BegunTurn, StoredTurn, TurnOutcome, TurnProgress, TurnRequest
 
 _MY_CHAT = CHAT.where(CHATS.c.id == bindparam("chat"), CHATS.c.user_id == bindparam("user"))
 _asked_in = select(MESSAGES.c.chat_id).where(MESSAGES.c.id == bindparam("message")).scalar_subquery()

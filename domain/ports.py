@@ -5,41 +5,29 @@ Stores: one method is one short transaction. A method that takes `user_id` sees 
 else's id and a missing id have the same outcome. Any store method may raise DatabaseUnavailable.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from domain.errors import DeskError
 from domain.events import TurnEvent
 from domain.knowledge import Chunk, Document, IndexReport, Passage, Reader, TermStatistics
-from domain.model import (
-    ChatSession,
-    Message,
-    Rating,
-    Route,
-    Source,
-    Turn,
-    TurnError,
-    TurnStatus,
-    Usage,
-    User,
-)
+from domain.model import ChatSession, Message, Rating, Source, Turn, User
 from domain.pages import Page, PageRequest
+from domain.records import (
+    BegunTurn,
+    Credentials,
+    PromotedTurn,
+    RefreshedLogin,
+    StoredSummary,
+    StoredTurn,
+    TurnOutcome,
+    TurnProgress,
+    TurnRequest,
+)
 
 # ---------------------------------------------------------------- accounts
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    user: User
-    password_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshedLogin:
-    user: User
-    login_id: str
 
 
 class AccountStore(Protocol):
@@ -121,16 +109,6 @@ class History(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSummary:
-    """What is noted of a chat's messages up to one of them, as JSON. `version` says who can read that. It can be thrown
-    away: it is made of the messages alone."""
-
-    up_to_message_id: int
-    version: int
-    notes: Mapping[str, Any]
-
-
 class SummaryStore(Protocol):
     """One summary for each chat, which is gone with the chat, and with what it was made of: whoever answers anew a
     question that it covers removes it."""
@@ -179,72 +157,6 @@ class MessageStore(History, Protocol):
 
 
 # ---------------------------------------------------------------- turns
-
-
-@dataclass(frozen=True, slots=True)
-class BegunTurn:
-    """`created` is False when the client message id had claimed this turn before. `answer` exists (empty) from the
-    beginning."""
-
-    turn: Turn
-    user_message: Message
-    answer: Message
-    created: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TurnRequest:
-    """What a turn is asked for with. `client_message_id` claims it. `admit` is called once before anything new is
-    stored, and what it raises refuses the request: whoever only attaches is not counted. With `enqueue` the turn waits,
-    QUEUED, behind those of its chat that have not ended; without, such a chat is busy."""
-
-    lease: timedelta
-    client_message_id: str | None = None
-    enqueue: bool = False
-    admit: Callable[[], Awaitable[None]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PromotedTurn:
-    """A turn that was QUEUED and now runs. `username` is its user's, who says which agents may be asked."""
-
-    begun: BegunTurn
-    username: str
-
-
-@dataclass(frozen=True, slots=True)
-class TurnProgress:
-    """What a running turn has produced so far. `timeline` is `domain.replay`'s compact order of events. No sources
-    (None) means: those that are stored already."""
-
-    text: str
-    timeline: str
-    standalone_question: str | None
-    routes: tuple[Route, ...]
-    sources: tuple[Source, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class TurnOutcome:
-    """How a turn ended."""
-
-    status: TurnStatus
-    progress: TurnProgress
-    usage: Usage | None
-    error: TurnError | None
-    model: str | None = None
-    first_token_at: datetime | None = None
-    groundedness: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredTurn:
-    """All that is needed to replay a turn's events. `answer` carries its sources."""
-
-    turn: Turn
-    user_message: Message
-    answer: Message
-    timeline: str
 
 
 class TurnStore(Protocol):

@@ -7,7 +7,8 @@ import structlog
 from domain.agents.catalog import AgentCatalog
 from domain.errors import DeskError
 from domain.knowledge import Reader
-from domain.ports import PromotedTurn, QueueStore, TurnLog
+from domain.ports import QueueStore, TurnLog
+from domain.records import PromotedTurn
 from domain.runner import TurnRunner
 from domain.shielding import to_its_end
 

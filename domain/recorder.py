@@ -9,7 +9,8 @@ import structlog
 from domain.errors import DatabaseUnavailable, ModelUnavailable, NotFound
 from domain.events import AnswerDelta, RouteChosen, SourcesFound, TurnCompleted, TurnEnded, TurnStarted
 from domain.model import Route, Source, TurnError, TurnStatus, Usage
-from domain.ports import BegunTurn, TurnLog, TurnOutcome, TurnProgress, TurnStore
+from domain.ports import TurnLog, TurnStore
+from domain.records import BegunTurn, TurnOutcome, TurnProgress
 from domain.replay import ROUTED, STARTED
 from domain.saver import TurnSaver
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from domain.events import AnswerDelta, RouteChosen, SourcesFound, TurnCompleted, TurnEnded, TurnEvent, TurnStarted
 from domain.model import TurnStatus
-from domain.ports import StoredTurn
+from domain.records import StoredTurn
 
 STARTED = "s"
 ROUTED = "r"

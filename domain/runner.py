@@ -13,8 +13,9 @@ from domain.deadline import until
 from domain.errors import DeskError, ErrorCode, Internal, ModelUnavailable, ServiceUnavailable
 from domain.knowledge import Reader
 from domain.model import SERVER_STOPPED, TurnError, TurnStatus
-from domain.ports import BegunTurn, Signal, Signals, StopRequested, TurnLog, TurnStore
+from domain.ports import Signal, Signals, StopRequested, TurnLog, TurnStore
 from domain.recorder import TurnRecorder
+from domain.records import BegunTurn
 from domain.saver import TurnSaver
 
 _log = structlog.get_logger()

@@ -9,7 +9,8 @@ from typing import Protocol
 import structlog
 
 from domain.errors import DatabaseUnavailable
-from domain.ports import TurnProgress, TurnStore
+from domain.ports import TurnStore
+from domain.records import TurnProgress
 
 SAVE_WITHIN = 0.5
 """Seconds that what is stored may be behind what was sent: what a crash may cost at most."""

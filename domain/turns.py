@@ -10,8 +10,9 @@ from domain.followers import Batches, Followers
 from domain.inputs import Inputs
 from domain.knowledge import Reader
 from domain.model import OnBusy, Turn, TurnStatus, Viewer
-from domain.ports import BegunTurn, RateLimiter, Signals, StopRequested, TurnRequest, TurnStore
+from domain.ports import RateLimiter, Signals, StopRequested, TurnStore
 from domain.queue import TurnQueue
+from domain.records import BegunTurn, TurnRequest
 from domain.runner import TurnRunner
 from domain.shielding import to_its_end
 from domain.streams import Tenure

@@ -21,7 +21,8 @@ from domain.agents.summaries import lines_of
 from domain.errors import ContentFiltered
 from domain.knowledge import ANYBODY, Chunk, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.model import Message, Role, Route, Source
-from domain.ports import History, Retriever, StoredSummary, SummaryStore
+from domain.ports import History, Retriever, SummaryStore
+from domain.records import StoredSummary
 from domain.runner import Workflow
 
 DEPTH = 30

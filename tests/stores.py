@@ -13,20 +13,8 @@ from db.summaries import SqlSummaryStore
 from db.turns import SqlTurnStore
 from domain.model import ChatSession, Source, Span, TurnError, TurnStatus, Usage, User
 from domain.pages import PageRequest
-from domain.ports import (
-    AccountStore,
-    BegunTurn,
-    ChatStore,
-    LoginStore,
-    MessageStore,
-    QueueStore,
-    StoredTurn,
-    SummaryStore,
-    TurnOutcome,
-    TurnProgress,
-    TurnRequest,
-    TurnStore,
-)
+from domain.ports import AccountStore, ChatStore, LoginStore, MessageStore, QueueStore, SummaryStore, TurnStore
+from domain.records import BegunTurn, StoredTurn, TurnOutcome, TurnProgress, TurnRequest
 
 LEASE = timedelta(seconds=30)
 RAN_OUT = timedelta(seconds=-1)

@@ -17,7 +17,8 @@ from domain.agents.notes import NO_NOTES, VERSION, Notes, Picked
 from domain.agents.state import Line
 from domain.errors import DatabaseUnavailable
 from domain.model import Message
-from domain.ports import StoredSummary, SummaryStore
+from domain.ports import SummaryStore
+from domain.records import StoredSummary
 
 BEHIND = 10
 """Messages that left the window before notes are taken of them."""

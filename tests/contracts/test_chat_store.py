@@ -10,7 +10,7 @@ from domain.chats import DEFAULT_TITLE
 from domain.errors import BadUserInput, NotFound
 from domain.model import ChatSession, User
 from domain.pages import Page, PageRequest, encode_cursor
-from domain.ports import TurnRequest
+from domain.records import TurnRequest
 from tests.stores import LEASE, NOBODYS_IDS, RAN_OUT, UNICODE, Stores, outcome, progress, source
 
 ALL = PageRequest(100)

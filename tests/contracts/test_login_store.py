@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from domain.model import User
-from domain.ports import RefreshedLogin
+from domain.records import RefreshedLogin
 from tests.stores import NOBODYS_IDS, Stores
 
 

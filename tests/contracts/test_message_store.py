@@ -9,7 +9,7 @@ from db.tables import MessageRow
 from domain.errors import BadUserInput
 from domain.model import ChatSession, Message, Rating, Role, User
 from domain.pages import Page, PageRequest, encode_cursor
-from domain.ports import StoredTurn
+from domain.records import StoredTurn
 from tests.stores import NOBODYS_IDS, UNICODE, Stores, outcome, progress, source
 
 ALL = PageRequest(100)

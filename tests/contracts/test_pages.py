@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from db.engine import Database
 from domain.model import ChatSession, Message, User
 from domain.pages import Edge, Page, PageRequest
-from domain.ports import TurnRequest
+from domain.records import TurnRequest
 from tests.stores import LEASE, Stores, outcome, progress
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from domain.model import ChatSession, Message, User
-from domain.ports import StoredSummary, StoredTurn, TurnRequest
+from domain.records import StoredSummary, StoredTurn, TurnRequest
 from tests.stores import LEASE, NOBODYS_IDS, UNICODE, Stores, outcome, progress
 
 VERSION = 7

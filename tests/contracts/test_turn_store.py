@@ -9,7 +9,7 @@ import pytest
 from db.engine import Database
 from domain.errors import ChatBusy, ErrorCode, IdempotencyMismatch, NotFound
 from domain.model import ChatSession, Route, RouteMethod, TurnError, TurnStatus, Usage, User
-from domain.ports import BegunTurn, StoredTurn, TurnOutcome, TurnProgress
+from domain.records import BegunTurn, StoredTurn, TurnOutcome, TurnProgress
 from tests.stores import NOBODYS_IDS, RAN_OUT, UNICODE, Stores, outcome, progress, source
 
 

@@ -8,7 +8,7 @@ import pytest
 from db.engine import Database
 from domain.errors import ChatBusy, NotFound
 from domain.model import Rating, TurnStatus, User
-from domain.ports import BegunTurn, StoredTurn, TurnProgress
+from domain.records import BegunTurn, StoredTurn, TurnProgress
 from tests.stores import LEASE, NOBODYS_IDS, RAN_OUT, Stores, outcome, progress, source
 
 

@@ -8,7 +8,7 @@ import pytest
 from db.claims import MAX_QUEUED
 from domain.errors import ChatBusy, IdempotencyMismatch, NotFound, RateLimited
 from domain.model import ChatSession, TurnStatus, User
-from domain.ports import BegunTurn, PromotedTurn, TurnRequest
+from domain.records import BegunTurn, PromotedTurn, TurnRequest
 from tests.stores import LEASE, RAN_OUT, Stores, outcome, progress
 
 

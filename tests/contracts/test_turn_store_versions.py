@@ -7,7 +7,7 @@ import pytest
 from domain.errors import ChatBusy, IdempotencyMismatch, NotFound
 from domain.model import ChatSession, Rating, TurnStatus, User
 from domain.pages import PageRequest
-from domain.ports import BegunTurn, StoredTurn, TurnRequest
+from domain.records import BegunTurn, StoredTurn, TurnRequest
 from tests.stores import LEASE, NOBODYS_IDS, RAN_OUT, Stores, outcome, progress, source
 
 

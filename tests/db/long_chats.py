@@ -16,7 +16,8 @@ from domain.agents.summaries import Picker, Summaries
 from domain.agents.workflow import build_workflow
 from domain.knowledge import ANYBODY
 from domain.model import ChatSession, Message, TurnStatus, User
-from domain.ports import BegunTurn, History, TurnRequest
+from domain.ports import History
+from domain.records import BegunTurn, TurnRequest
 from domain.runner import Workflow
 from providers.extractive import ExtractiveChatModel
 from providers.model_errors import model_error

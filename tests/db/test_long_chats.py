@@ -16,7 +16,7 @@ from domain.agents.summaries import Summaries, Summary
 from domain.errors import DatabaseUnavailable, ModelUnavailable
 from domain.model import Message
 from domain.pages import PageRequest
-from domain.ports import StoredSummary, TurnRequest
+from domain.records import StoredSummary, TurnRequest
 from providers.direct_answers import DirectAnswers
 from providers.openai import close_model, openai_model
 from settings import Settings

@@ -13,7 +13,8 @@ from domain.followers import Followers
 from domain.knowledge import Reader
 from domain.model import OnBusy, Turn, TurnStatus
 from domain.pages import PageRequest
-from domain.ports import LoginsEnded, TurnRequest
+from domain.ports import LoginsEnded
+from domain.records import TurnRequest
 from domain.runner import TurnLimits
 from domain.streams import OpenStreams
 from tests.domain.turn_desk import Desk, Gate

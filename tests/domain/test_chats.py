@@ -15,7 +15,7 @@ from domain.chats import Chats
 from domain.errors import BadUserInput, NotFound
 from domain.model import Rating, Role, Source, Turn, TurnStatus, Viewer
 from domain.pages import PageRequest
-from domain.ports import BegunTurn, TurnOutcome, TurnProgress, TurnRequest
+from domain.records import BegunTurn, TurnOutcome, TurnProgress, TurnRequest
 
 IMPOSSIBLE_IDS = [0, -1, 2**63, 10**40]
 PAGE = PageRequest.of()

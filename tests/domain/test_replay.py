@@ -7,7 +7,7 @@ import pytest
 from domain.errors import ErrorCode
 from domain.events import AnswerDelta, RouteChosen, SourcesFound, TurnCompleted, TurnEnded, TurnStarted
 from domain.model import Message, Role, Route, Source, Span, Turn, TurnError, TurnStatus
-from domain.ports import StoredTurn
+from domain.records import StoredTurn
 from domain.replay import replay
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

@@ -12,7 +12,8 @@ from domain.agents.state import Draft, TurnContext
 from domain.errors import ServiceUnavailable
 from domain.knowledge import ANYBODY
 from domain.model import Turn, TurnStatus
-from domain.ports import BegunTurn, StopRequested, StoredTurn, TurnOutcome, TurnRequest
+from domain.ports import StopRequested
+from domain.records import BegunTurn, StoredTurn, TurnOutcome, TurnRequest
 from domain.runner import TurnLimits, TurnRunner
 from providers.memory_log import MemoryTurnLog
 from providers.memory_signals import MemorySignals

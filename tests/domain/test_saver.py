@@ -15,7 +15,8 @@ from db.tables import TurnRow
 from db.turns import SqlTurnStore
 from domain.errors import DatabaseUnavailable
 from domain.model import Source, TurnStatus, User
-from domain.ports import BegunTurn, TurnProgress, TurnStore
+from domain.ports import TurnStore
+from domain.records import BegunTurn, TurnProgress
 from domain.saver import Growing, TurnSaver
 from tests.stores import LEASE, Stores, outcome
 

@@ -3,7 +3,7 @@
 from domain.errors import ErrorCode
 from domain.model import Route, RunnerUp, TurnError, TurnStatus, Usage
 from domain.pages import PageRequest
-from domain.ports import TurnOutcome, TurnProgress, TurnRequest
+from domain.records import TurnOutcome, TurnProgress, TurnRequest
 from tests.graph.desk import Desk
 from tests.stores import LEASE, Stores, source
 

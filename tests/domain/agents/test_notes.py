@@ -22,7 +22,7 @@ from domain.agents.notes import (
 from domain.agents.state import Line
 from domain.agents.summaries import Summary
 from domain.model import Role
-from domain.ports import StoredSummary
+from domain.records import StoredSummary
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
