@@ -72,39 +72,41 @@ def stem(word: str) -> str:
 
 def terms(text: str) -> list[str]:
     """Every term of `text`, in order, repetitions included."""
-    return [term for term, _ in _read(text)]
+    return [term for term, _ in worded_terms(text)]
 
 
 def content_terms(text: str) -> list[str]:
     """The terms that say what a text is about: without question words, articles, auxiliaries, pronouns and the like."""
-    return [term for term, word in _read(text) if word not in FUNCTION_WORDS]
+    return [term for term, word in worded_terms(text) if word not in FUNCTION_WORDS]
 
 
-def _read(text: str) -> Iterator[tuple[str, str]]:
-    """Pairs of a term and the case-folded word that it came from."""
-    text = unicodedata.normalize("NFKC", text).replace("\u2019", "'")
-    for match in _TOKEN.finditer(text):
-        if number := match["number"]:
-            number = number.replace(",", "").removesuffix(".00")
-            if match["currency"]:
-                yield match["currency"] + number, number
-            yield number, number
-        else:
-            yield from _read_word(match["word"])
+def worded_terms(text: str) -> list[tuple[str, str]]:
+    """Every term of `text`, in order, with the case-folded word that it came from."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).replace("\u2019", "'")
+    pairs: list[tuple[str, str]] = []
+    for currency, number, word in _TOKEN.findall(text):
+        if word:
+            pairs += _read_word(word)
+            continue
+        number = number.replace(",", "").removesuffix(".00")
+        if currency:
+            pairs.append((currency + number, number))
+        pairs.append((number, number))
+    return pairs
 
 
-def _read_word(written: str) -> Iterator[tuple[str, str]]:
+@lru_cache(maxsize=20_000)
+def _read_word(written: str) -> tuple[tuple[str, str], ...]:
+    if written.isdigit() or (written.isalpha() and written.islower()):
+        return ((stem(written.casefold()), written.casefold()),)
     written = _ENDING.sub("", written).replace("'", "")
     parts = _JOINTS.split(written)
     if len(parts) > 1 or written[:1].islower():
         parts = [part for joined in parts for part in _HUMPS.split(joined)]
     whole = written.casefold() if "_" in written else _JOINTS.sub("", written).casefold()
-    yield stem(whole), whole
-    if len(parts) > 1:
-        for part in parts:
-            if len(part) > 1 or part.isdigit():
-                part = part.casefold()
-                yield stem(part), part
+    inside = [part.casefold() for part in parts if len(part) > 1 or part.isdigit()] if len(parts) > 1 else []
+    return tuple((stem(word), word) for word in (whole, *inside))
 
 
 def sentences(text: str) -> list[Span]:

@@ -42,8 +42,8 @@ class CitationWriter:
         self._parts: list[str] = []
         self._line = ""
         """The line that is being written, without its markers."""
-        self._clause = 0
-        """Where in it the last marker stood."""
+        self._sentence = self._clause = 0
+        """Where in it the sentence of the last marker begins, and where that marker stood."""
         self._watch = secret.watch()
         self._leaked = False
         self._ordinals: dict[int, int] = {}
@@ -89,7 +89,7 @@ class CitationWriter:
         text = inert(piece, self._hosts)
         _, newline, rest = text.rpartition("\n")
         if newline:
-            self._line, self._clause = rest, 0
+            self._line, self._sentence, self._clause = rest, 0, 0
         else:
             self._line += text
         return text
@@ -106,9 +106,9 @@ class CitationWriter:
 
     def _statements(self) -> Iterator[Statement]:
         """What a marker here stands behind: what was said since the marker before it, and the whole sentence."""
-        start = max(0, len(self._line) - TAIL)
+        start = max(self._sentence, len(self._line) - TAIL)
         found = sentences(self._line[start:])
-        begin = start + found[-1].start if found else len(self._line)
+        begin = self._sentence = start + found[-1].start if found else len(self._line)
         if begin < self._clause < len(self._line):
             clause = Statement.of(self._line[self._clause :])
             if clause.claims:

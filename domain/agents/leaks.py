@@ -18,17 +18,18 @@ class Instructions:
     """The texts that are not to be told."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._runs = {run for text in texts for run in _runs(_words(text))}
+        self.runs = {run for text in texts for run in _runs(_words(text))}
+        self.ends = {run[-1] for run in self.runs}
 
     def watch(self) -> "LeakWatch":
-        return LeakWatch(self._runs)
+        return LeakWatch(self)
 
 
 class LeakWatch:
     """Reads one answer as it is written, whole pieces of it."""
 
-    def __init__(self, runs: set[tuple[str, ...]]) -> None:
-        self._runs = runs
+    def __init__(self, secret: Instructions) -> None:
+        self._secret = secret
         self._last: deque[str] = deque(maxlen=RUN)
         self._rest = ""
         """The word that may go on."""
@@ -36,14 +37,12 @@ class LeakWatch:
     def leaks(self, text: str) -> bool:
         """Whether the answer, with this piece, says what it should not."""
         text = self._rest + text
-        found = list(_WORD.finditer(text))
-        if found and found[-1].end() == len(text):
-            self._rest = found.pop()[0]
-        else:
-            self._rest = ""
-        for match in found:
-            self._last.append(match[0].casefold())
-            if tuple(self._last) in self._runs:
+        found: list[str] = _WORD.findall(text)
+        self._rest = found.pop() if found and text.endswith(found[-1]) else ""
+        for word in found:
+            word = word.casefold()
+            self._last.append(word)
+            if word in self._secret.ends and tuple(self._last) in self._secret.runs:
                 return True
         return False
 

@@ -24,36 +24,46 @@ CHARACTERS_PER_TOKEN = 4
 def select(found: Sequence[Passage], limit: int, tokens: int) -> tuple[Passage, ...]:
     """`found` is best first, so is what comes back: at most `limit` passages of about `tokens` tokens together, and one
     at least, whatever its length."""
-    distinct = _distinct(found)
-    top = max((passage.score for passage in distinct), default=0.0)
+    left = _distinct(found)
+    top = max((passage.score for passage, _ in left), default=0.0)
+    relevance = [passage.score / top if top > 0 else 0.0 for passage, _ in left]
+    likeness = [0.0] * len(left)
+    """Of each to the nearest of those that were chosen."""
     chosen: list[Passage] = []
     room = tokens * CHARACTERS_PER_TOKEN
-    while distinct and len(chosen) < limit:
-        best = max(distinct, key=lambda passage: _worth(passage, chosen, top))
-        distinct.remove(best)
-        length = len(best.chunk.text) + len(best.chunk.title)
+    waiting = list(range(len(left)))
+    while waiting and len(chosen) < limit:
+        best = max(waiting, key=lambda place: (1 - DIVERSITY) * relevance[place] - DIVERSITY * likeness[place])
+        waiting.remove(best)
+        passage, its = left[best]
+        length = len(passage.chunk.text) + len(passage.chunk.title)
         if length <= room or not chosen:
-            chosen.append(best)
+            chosen.append(passage)
             room -= length
+            for place in waiting:
+                likeness[place] = max(likeness[place], _likeness(its, left[place][1]))
     return tuple(sorted(chosen, key=lambda passage: -passage.score))
 
 
-def _distinct(found: Sequence[Passage]) -> list[Passage]:
-    kept: list[Passage] = []
+def _distinct(found: Sequence[Passage]) -> list[tuple[Passage, frozenset[str]]]:
+    """With the terms of each."""
+    kept: list[tuple[Passage, frozenset[str]]] = []
     for passage in found:
-        if all(_likeness(passage, other) < SAME for other in kept):
-            kept.append(passage)
+        its = _terms(passage.chunk.text)
+        if not any(_same(its, others) for _, others in kept):
+            kept.append((passage, its))
     return kept
 
 
-def _worth(passage: Passage, chosen: Sequence[Passage], top: float) -> float:
-    relevance = passage.score / top if top > 0 else 0.0
-    return (1 - DIVERSITY) * relevance - DIVERSITY * max((_likeness(passage, other) for other in chosen), default=0.0)
+def _same(ones: frozenset[str], others: frozenset[str]) -> bool:
+    """What differs in length by more cannot be alike by so much."""
+    shorter, longer = sorted((len(ones), len(others)))
+    return shorter >= SAME * longer and _likeness(ones, others) >= SAME
 
 
-def _likeness(one: Passage, other: Passage) -> float:
-    ones, others = _terms(one.chunk.text), _terms(other.chunk.text)
-    return len(ones & others) / max(1, len(ones | others))
+def _likeness(ones: frozenset[str], others: frozenset[str]) -> float:
+    both = len(ones & others)
+    return both / max(1, len(ones) + len(others) - both)
 
 
 @lru_cache(maxsize=2_000)

@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from domain.agents.mentions import LIGHT
 from domain.model import Span
-from domain.terms import content_terms, sentences, stem, terms
+from domain.terms import FUNCTION_WORDS, content_terms, sentences, stem, terms, worded_terms
 
 SUPPORTED = 0.5
 """From here on a passage supports a statement."""
@@ -79,11 +79,13 @@ class Statement:
     @lru_cache(maxsize=1_000)
     def of(cls, text: str) -> "Statement":
         text = _MARKUP.sub("", _BULLET.sub("", text))
-        names = {term for match in _NAME.finditer(text) for term in content_terms(match[0])}
-        told = [term for term in content_terms(text) if term not in LIGHT]
+        pairs = worded_terms(text)
+        names = {term for name in _NAME.findall(text) for term in content_terms(name)}
+        told = [term for term, word in pairs if word not in FUNCTION_WORDS and term not in LIGHT]
         figures = frozenset(term for term in told if term[-1].isdigit() or term[0] in "$€£¥")
         weights = {term: NAMED if term in names or _is_code(term) else 1.0 for term in told}
-        return cls(weights, figures, _denies(text), sum(weights.values()), _words(text))
+        said = [term for term, _ in pairs]
+        return cls(weights, figures, _denies(text, said), sum(weights.values()), _in_a_row(said))
 
     @property
     def claims(self) -> bool:
@@ -101,21 +103,30 @@ class _Sentence:
     denies: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A passage's: its sentences, the terms of all of them, and those in order, each between spaces: a quotation is
+    part of that, wherever its sentences begin."""
+
+    sentences: tuple[_Sentence, ...]
+    terms: frozenset[str]
+    words: str
+
+
 def support(statement: Statement, text: str, title: str = "") -> Support:
     """By a passage with this text and title."""
-    if not statement.weights:
+    passage = _read(text)
+    if statement.weights.keys().isdisjoint(passage.terms):
         return NONE
-    titled, read = _terms(title), _read(text)
-    window = _best_window(statement, read)
-    if not window:
-        return NONE
+    titled = _terms(title)
+    window = _best_window(statement, passage.sentences)
     inside = _said(window)
     beside = (titled - inside) & statement.weights.keys()
     score = statement.share(inside) + TITLE_SHARE * statement.share(beside)
     held = frozenset(statement.weights.keys() & (inside | titled))
-    if statement.words not in _words(text) and _contradicts(statement, read, window):
+    if statement.words not in passage.words and _contradicts(statement, passage.sentences, window):
         score, held = score * DENIED, frozenset()
-    if not _figures(statement.figures, titled | _said(read)):
+    if not _figures(statement.figures, titled | passage.terms):
         score = 0.0
     return Support(score, held, Span(window[0].span.start, window[-1].span.end))
 
@@ -171,14 +182,12 @@ def _is_code(term: str) -> bool:
     return any(character.isdigit() for character in term)
 
 
-def _denies(text: str) -> bool:
-    return _DENIED.search(text) is not None or not _DENIALS.isdisjoint(terms(text))
+def _denies(text: str, said: Sequence[str]) -> bool:
+    return not _DENIALS.isdisjoint(said) or _DENIED.search(text) is not None
 
 
-@lru_cache(maxsize=1_000)
-def _words(text: str) -> str:
-    """All of its terms in order, each between spaces: a quotation is part of it, wherever its sentences begin."""
-    return f" {' '.join(terms(text))} "
+def _in_a_row(said: Sequence[str]) -> str:
+    return f" {' '.join(said)} "
 
 
 @lru_cache(maxsize=2_000)
@@ -194,8 +203,9 @@ def _with_figures(found: Sequence[str]) -> Iterator[str]:
 
 
 @lru_cache(maxsize=1_000)
-def _read(text: str) -> tuple[_Sentence, ...]:
-    return tuple(
-        _Sentence(span, _terms(text[span.start : span.end]), _denies(text[span.start : span.end]))
-        for span in sentences(text)
-    )
+def _read(text: str) -> _Text:
+    found = []
+    for span in sentences(text):
+        said = terms(text[span.start : span.end])
+        found.append(_Sentence(span, frozenset(_with_figures(said)), _denies(text[span.start : span.end], said)))
+    return _Text(tuple(found), _said(found), _in_a_row(terms(text)))
