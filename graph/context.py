@@ -1,7 +1,7 @@
 """What the resolvers of one operation share: the services, who asks, the loaders, and the request's id."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
@@ -9,6 +9,7 @@ from uuid import uuid4
 import strawberry
 
 from domain.errors import Unauthenticated
+from domain.events import AnswerDelta
 from domain.model import Viewer
 from domain.services import Services
 from domain.streams import Tenure
@@ -18,7 +19,8 @@ from graph.loaders import Loaders
 class DeskContext:
     """One operation's. `token` is what the client presented: None when it did not, and "" when it was no bearer
     token. `address` is the client's, for rate limits. `last_event_id` is the cursor that the client's connection asks to
-    go on from, None without one; `cursor` is the `seq` of the turn event that was sent last. `tenure` is how long the
+    go on from, None without one; `cursor` is the `seq` of the turn event that was sent last. `plan` renders answer deltas,
+    where the operation, once it is `planned`, allows it (`graph.deltas`). `tenure` is how long the
     streams of a signed-in socket go on; None elsewhere. `load` finds things of the viewer's."""
 
     def __init__(self, services: Services, token: str | None, address: str, request_id: str) -> None:
@@ -29,6 +31,8 @@ class DeskContext:
         self.last_event_id: int | None = None
         self.cursor: int | None = None
         self.tenure: Tenure | None = None
+        self.plan: Callable[[AnswerDelta], bytes | None] | None = None
+        self.planned = False
         self._socket = self
         self._viewer: asyncio.Future[Viewer] | None = None
         self.load = Loaders(services, self.viewer)

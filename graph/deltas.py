@@ -1,45 +1,56 @@
 """Answer deltas rendered by a plan: compiled once per operation, from the fields that graphql-core itself collects.
 
-A turn has a hundred deltas for each of its other events, and for so small an object graphql-core's execution costs
-more than all the rest of its way. Only AnswerDelta is planned, and only where each selected field is a plain attribute
-that holds what its type says. Everything else is graphql-core's, so is whatever looks in any way unusual;
-tests/graph/test_deltas.py holds both ways equal.
+A turn has a hundred deltas for each of its other events, and for so small an object the way through Strawberry and
+graphql-core costs more than all the rest. So deltas that follow one another go round it: the subscription yields them
+as one `DeltaRun`, which whoever sends its results reads to its end (`graph.answers`). Only AnswerDelta is planned, and
+only where each selected field is one of PLAIN. Everything else is graphql-core's, so is whatever looks in any way
+unusual; tests/graph/test_deltas.py holds both ways equal.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLNonNull, GraphQLObjectType
+import orjson
+from graphql import ExecutionResult, GraphQLObjectType
 from graphql.execution.collect_fields import collect_fields
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from graph.events import AnswerDelta
+from domain.events import AnswerDelta, TurnEvent
+from graph.context import DeskContext
+from graph.ids import TURN, encode_id
 
-Plan = Callable[[AnswerDelta], dict[str, Any] | None]
-"""The operation's data for one delta; None when it is graphql-core's to render."""
+Plan = Callable[[AnswerDelta], bytes | None]
+"""The operation's data for one delta, as JSON; None when it is graphql-core's to render."""
 
 MAX_INT = 2**31 - 1
-_PLAIN: dict[str, Callable[[object], bool]] = {
-    "String": lambda value: type(value) is str,
-    "ID": lambda value: type(value) is str,
-    "Int": lambda value: type(value) is int and abs(value) <= MAX_INT,
-}
-"""For each scalar, whether a value is already what its `serialize` would make of it."""
+
+
+def _seq(delta: AnswerDelta) -> bytes | None:
+    return b"%d" % delta.seq if delta.seq <= MAX_INT else None
+
+
+def _turn_id(delta: AnswerDelta) -> bytes | None:
+    return b'"%b"' % encode_id(TURN, delta.turn_id).encode()
+
+
+def _text(delta: AnswerDelta) -> bytes | None:
+    return orjson.dumps(delta.text)
+
+
+PLAIN: dict[str, Callable[[AnswerDelta], bytes | None]] = {"seq": _seq, "turnId": _turn_id, "text": _text}
+"""For each field of AnswerDelta in the schema, how a delta has it; None for a value that its type does not hold."""
 
 
 class DeltaExecutor(StrawberryGraphQLCoreExecutionContext):
-    """One operation's executor, with the plan when it is a subscription to a turn's events."""
-
-    _plan: Plan | None = None
-    _planned = False
+    """One operation's executor, which makes the plan at the operation's first event."""
 
     def build_per_event_executor(self, payload: object) -> Any:
-        if type(payload) is AnswerDelta:
-            if not self._planned:
-                self._plan, self._planned = plan_of(self), True
-            data = None if self._plan is None else self._plan(payload)
-            if data is not None:
-                return _Rendered(ExecutionResult(data, None))
+        if type(payload) is DeltaRun:
+            return _Rendered(ExecutionResult({"run": payload}, None))
+        context: DeskContext = self.context_value
+        if not context.planned:
+            context.plan, context.planned = plan_of(self), True
         return super().build_per_event_executor(payload)
 
 
@@ -53,6 +64,44 @@ class _Rendered:
 
     def execute_operation(self, serially: bool | None = None) -> ExecutionResult:
         return self._result
+
+
+class DeltaRun:
+    """Deltas of a turn, to the next event that is something else. `waiting` are the events that came and were not taken:
+    when the run is over, those behind it. `failure` is what ended the stream of events, if anything did."""
+
+    def __init__(
+        self, context: DeskContext, plan: Plan, waiting: deque[TurnEvent], batches: AsyncGenerator[Sequence[TurnEvent]]
+    ) -> None:
+        self.waiting = waiting
+        self.failure: Exception | None = None
+        self._context = context
+        self._plan = plan
+        self._batches = batches
+
+    async def read(self) -> list[tuple[int, bytes]]:
+        """`seq` and rendered data of each delta that came at once; nothing at the end of the run."""
+        if not self.waiting:
+            try:
+                self.waiting.extend(await anext(self._batches))
+            except StopAsyncIteration:
+                return []
+            except Exception as failure:
+                self.failure = failure
+                return []
+        taken = []
+        while self.waiting and type(delta := self.waiting[0]) is AnswerDelta and (data := self._plan(delta)):
+            self._context.cursor = delta.seq
+            taken.append((delta.seq, data))
+            self.waiting.popleft()
+        return taken
+
+
+def run_of(result_data: object) -> DeltaRun | None:
+    """The run that a result stands for; None for an ordinary one."""
+    if type(result_data) is dict and type(run := result_data.get("run")) is DeltaRun:
+        return run
+    return None
 
 
 def plan_of(executor: StrawberryGraphQLCoreExecutionContext) -> Plan | None:
@@ -71,37 +120,41 @@ def plan_of(executor: StrawberryGraphQLCoreExecutionContext) -> Plan | None:
     inner = executor.collect_subfields(delta, nodes)
     if inner.new_defer_usages:
         return None
-    constants: dict[str, Any] = {}
-    """Every key in its order, with the value of those that are the same in every delta."""
-    attributes: list[tuple[str, str, Callable[[object], bool]]] = []
-    for key, selected in inner.grouped_field_set.items():
-        name = selected[0].node.name.value
-        constants[key] = delta.name
-        if name != "__typename":
-            attribute = _attribute(delta, name)
-            if attribute is None:
-                return None
-            attributes.append((key, *attribute))
+    names = {key: selected[0].node.name.value for key, selected in inner.grouped_field_set.items()}
+    if not all(name == "__typename" or _is_plain(delta, name) for name in names.values()):
+        return None
+    return _compiled(root_key, names)
 
-    def render(event: AnswerDelta) -> dict[str, Any] | None:
-        rendered = constants.copy()
-        for key, attribute, is_plain in attributes:
-            value = getattr(event, attribute)
-            if not is_plain(value):
+
+def _compiled(root_key: str, names: dict[str, str]) -> Plan:
+    """`names` are the fields by their keys in the answer, in its order."""
+    written: list[tuple[bytes, Callable[[AnswerDelta], bytes | None]]] = []
+    """What stands before each value, and the value."""
+    before = b"{%b:{" % orjson.dumps(root_key)
+    for place, (key, name) in enumerate(names.items()):
+        before += (b"," if place else b"") + orjson.dumps(key) + b":"
+        if name == "__typename":
+            before += b'"AnswerDelta"'
+        else:
+            written.append((before, PLAIN[name]))
+            before = b""
+    end = before + b"}}"
+
+    def render(delta: AnswerDelta) -> bytes | None:
+        parts: list[bytes] = []
+        for before, value in written:
+            told = value(delta)
+            if told is None:
                 return None
-            rendered[key] = value
-        return {root_key: rendered}
+            parts += (before, told)
+        parts.append(end)
+        return b"".join(parts)
 
     return render
 
 
-def _attribute(delta: GraphQLObjectType, name: str) -> tuple[str, Callable[[object], bool]] | None:
-    """The attribute that holds a field, and what to check its value with; None for a field that is more than that."""
+def _is_plain(delta: GraphQLObjectType, name: str) -> bool:
+    """Whether a field is no more than the attribute that PLAIN takes it for."""
     field = delta.fields.get(name)
-    if field is None or not isinstance(field.type, GraphQLNonNull):
-        return None
-    definition = (field.extensions or {}).get("strawberry-definition")
-    is_plain = _PLAIN.get(getattr(field.type.of_type, "name", ""))
-    if definition is None or not definition.is_basic_field or is_plain is None:
-        return None
-    return definition.python_name, is_plain
+    definition = field and (field.extensions or {}).get("strawberry-definition")
+    return bool(definition and definition.is_basic_field and name in PLAIN)

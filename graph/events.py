@@ -1,7 +1,9 @@
 """The events of a turn, and the subscriptions that carry them."""
 
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import cast
 
 import strawberry
 
@@ -10,6 +12,7 @@ from domain.errors import BadUserInput, ServiceUnavailable
 from domain.model import OnBusy, Turn, TurnStatus
 from graph.agents import Route
 from graph.context import DeskContext, Info
+from graph.deltas import DeltaRun
 from graph.ids import CHAT_SESSION, TURN, encode_id, key_of
 from graph.messages import Message, Source, sources_of
 from graph.nodes import given
@@ -149,16 +152,26 @@ class Subscription:
 
 
 async def _follow(context: DeskContext, turn: Turn | int, after: int) -> AsyncGenerator[TurnEvent, None]:
-    """A turn's events as they come; `turn` as in `Turns.follow`. Leaving it stops nothing but the following."""
+    """A turn's events as they come, or for its deltas `DeltaRun`s; `turn` as in `Turns.follow`. Leaving it stops nothing
+    but the following."""
     viewer = await context.viewer()
+    waiting: deque[events.TurnEvent] = deque()
     try:
         async with aclosing(context.services.turns.follow(viewer, turn, after, context.tenure)) as batches:
             async for batch in batches:
-                for event in batch:
-                    after = context.cursor = event.seq
-                    yield shown(event)
+                waiting.extend(batch)
+                while waiting:
+                    if context.plan is not None and type(waiting[0]) is events.AnswerDelta:
+                        run = DeltaRun(context, context.plan, waiting, batches)
+                        yield cast("TurnEvent", run)
+                        if run.failure is not None:
+                            raise run.failure
+                    if waiting:
+                        event = waiting.popleft()
+                        context.cursor = event.seq
+                        yield shown(event)
     except ServiceUnavailable as closing:
-        raise ServiceUnavailable(closing.message, after=after) from None
+        raise ServiceUnavailable(closing.message, after=context.cursor or after) from None
 
 
 def _cursor(after: int | None, last_event_id: int | None) -> int:

@@ -6,10 +6,7 @@ RFC 2046 § 5.1.1, with CRLF. Every part is followed by the delimiter at once, s
 when they see it.
 """
 
-from strawberry.types import ExecutionResult
-
-from graph.answers import answer_of, encode
-from graph.context import DeskContext
+from graph.answers import Answer, encode
 from graph.streams import ResultStream
 
 DELIMITER = b"\r\n--graphql"
@@ -28,10 +25,9 @@ class MultipartStream(ResultStream):
     closing = b"--\r\n"
     _begun = False
 
-    def frame(self, result: ExecutionResult, context: DeskContext) -> bytes:
+    def frame(self, answer: Answer) -> bytes:
         """The protocol tells GraphQL's errors, inside the payload, from those that end the connection, beside it. Here
         the first are those of the request; the last come when something has been sent."""
-        answer = answer_of(result, context)
-        ending = self._begun and "data" not in answer
+        ending = self._begun and answer.errors is not None
         self._begun = True
-        return part(encode({"payload": None, "errors": answer["errors"]} if ending else {"payload": answer}))
+        return part(encode({"payload": None, "errors": answer.errors}) if ending else b'{"payload":%b}' % answer.body)

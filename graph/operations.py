@@ -11,12 +11,12 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from domain.errors import MethodNotAllowed
+from graph.answers import Results
 from graph.context import DeskContext
 from graph.errors import GraphQLCode
 from graph.persisted import PersistedDocuments
 from graph.requests import Operation, read_operation
 from graph.schema import DeskSchema
-from graph.streams import Results
 
 if TYPE_CHECKING:
     from strawberry.http.types import HTTPMethod

@@ -16,11 +16,11 @@ from graphql import GraphQLError
 from domain.errors import DeskError, NotFound, RateLimited, ServiceUnavailable
 from domain.model import Viewer
 from domain.streams import OpenStreams
-from graph.answers import answer_of, encode
+from graph.answers import Results, answers, encode
 from graph.context import DeskContext
 from graph.errors import GraphQLCode, tell, tell_desk_error
 from graph.sse import COMMENT
-from graph.streams import Outbox, Results
+from graph.streams import Outbox
 
 TOKEN_BYTES = 32
 MAX_PER_USER = 50
@@ -106,16 +106,16 @@ class Reservation:
 
     async def _run(self, operation_id: str, results: Results, context: DeskContext) -> None:
         try:
-            async with aclosing(results):
-                async for result in results:
-                    await self._outbox.put(_next(operation_id, answer_of(result, context)))
+            async with aclosing(answers(results, context)) as sent:
+                async for answer in sent:
+                    await self._outbox.put(_next(operation_id, answer.body))
             await self._outbox.put(_complete(operation_id))
         except Exception as error:
             told = tell(GraphQLError("failed", original_error=error), context.request_id)
             self._fail(operation_id, told)
 
     def _fail(self, operation_id: str, told: dict[str, Any]) -> None:
-        self._outbox.add(_next(operation_id, {"errors": [told]}))
+        self._outbox.add(_next(operation_id, encode({"errors": [told]})))
         self._outbox.add(_complete(operation_id))
 
     def _end(self, error: DeskError) -> None:
@@ -178,8 +178,9 @@ class Reservations:
                 del self._users[reservation.user_id]
 
 
-def _next(operation_id: str, answer: dict[str, Any]) -> bytes:
-    return b"event: next\ndata: %b\n\n" % encode({"id": operation_id, "payload": answer})
+def _next(operation_id: str, body: bytes) -> bytes:
+    """`body` is the response map as JSON."""
+    return b'event: next\ndata: {"id":%b,"payload":%b}\n\n' % (encode(operation_id), body)
 
 
 def _complete(operation_id: str) -> bytes:

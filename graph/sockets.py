@@ -22,10 +22,9 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     PingMessage,
     SubscribeMessage,
 )
-from strawberry.types import ExecutionResult
 
 from domain.errors import BadUserInput, DeskError, Forbidden, RateLimited, ServiceUnavailable, Unauthenticated
-from graph.answers import answer_of, encode, is_request_error
+from graph.answers import Answer, Results, answers, encode
 from graph.context import DeskContext
 from graph.errors import tell
 from graph.persisted import PersistedDocuments
@@ -67,9 +66,16 @@ class Socket(ASGIWebSocketAdapter):
                     raise NonJsonMessageReceived from error
 
     async def send_json(self, message: Mapping[str, object]) -> None:
+        await self.send(encode(message).decode())
+
+    async def send(self, text: str) -> None:
+        """Raises WebSocketDisconnected."""
         if self.ws.application_state is WebSocketState.DISCONNECTED:
             raise WebSocketDisconnected
-        await super().send_json(message)
+        try:
+            await self.ws.send_text(text)
+        except WebSocketDisconnect as gone:
+            raise WebSocketDisconnected from gone
 
     async def close(self, code: int, reason: str) -> None:
         if self.ws.application_state is not WebSocketState.DISCONNECTED:
@@ -148,9 +154,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
                 context_value=context,
                 operation_name=operation.operation_name,
             )
-            async with aclosing(cast("AsyncGenerator[ExecutionResult, None]", results)) as sent:
-                async for result in sent:
-                    await _send(operation, result, context)
+            async with aclosing(answers(cast("Results", results), context)) as sent:
+                async for answer in sent:
+                    await self._tell(operation, answer)
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except WebSocketDisconnected:
             return
@@ -164,6 +170,13 @@ class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
         if operation_id in self.operations:
             self.operations[operation_id].completed = True
         await super().cleanup_operation(operation_id)
+
+    async def _tell(self, operation: Operation[DeskContext, None], answer: Answer) -> None:
+        if answer.errors is not None:
+            await operation.send_operation_message(_message(operation.id, "error", answer.errors))
+        elif not operation.completed:
+            text = b'{"id":%b,"type":"next","payload":%b}' % (encode(operation.id), answer.body)
+            await cast("Socket", self.websocket).send(text.decode())
 
     async def _sign_in(self) -> None:
         viewer = await self.context.viewer()
@@ -227,15 +240,6 @@ def bearer(value: str, bare: bool = False) -> str:
     else:
         token = ""
     return token if token.isascii() else ""
-
-
-async def _send(operation: Operation[DeskContext, None], result: ExecutionResult, context: DeskContext) -> None:
-    answer = answer_of(result, context)
-    if is_request_error(result):
-        message = _message(operation.id, "error", answer["errors"])
-    else:
-        message = _message(operation.id, "next", answer)
-    await operation.send_operation_message(message)
 
 
 def _message(operation_id: str, kind: str, payload: object) -> Message:

@@ -5,10 +5,7 @@ After https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md: `event: 
 out, and after every silence.
 """
 
-from strawberry.types import ExecutionResult
-
-from graph.answers import answer_of, encode
-from graph.context import DeskContext
+from graph.answers import Answer
 from graph.negotiation import EVENT_STREAM
 from graph.streams import ResultStream
 
@@ -21,6 +18,7 @@ class EventStream(ResultStream):
     opening = silence = COMMENT
     closing = COMPLETE
 
-    def frame(self, result: ExecutionResult, context: DeskContext) -> bytes:
-        cursor = f"id: {context.cursor}\n".encode() if context.cursor is not None else b""
-        return b"event: next\n%bdata: %b\n\n" % (cursor, encode(answer_of(result, context)))
+    def frame(self, answer: Answer) -> bytes:
+        if answer.cursor is None:
+            return b"event: next\ndata: %b\n\n" % answer.body
+        return b"event: next\nid: %d\ndata: %b\n\n" % (answer.cursor, answer.body)

@@ -9,14 +9,12 @@ from typing import ClassVar
 from anyio import CancelScope
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
-from strawberry.types import ExecutionResult
 
+from graph.answers import Answer, Results, answers
 from graph.context import DeskContext
 
 MAX_PENDING = 65_536
 """Bytes that wait for a slow client; beyond, the operation waits too."""
-
-Results = AsyncGenerator[ExecutionResult, None]
 
 
 class Outbox:
@@ -114,7 +112,7 @@ class ResultStream(LiveBody):
     def __init__(self, results: Results, context: DeskContext, heartbeat: float) -> None:
         super().__init__(self._chunks(results, context, heartbeat), self.form)
 
-    def frame(self, result: ExecutionResult, context: DeskContext) -> bytes:
+    def frame(self, answer: Answer) -> bytes:
         """One result as bytes of this form."""
         raise NotImplementedError
 
@@ -133,9 +131,9 @@ class ResultStream(LiveBody):
 
     async def _produce(self, results: Results, context: DeskContext, outbox: Outbox) -> None:
         try:
-            async with aclosing(results):
-                async for result in results:
-                    await outbox.put(self.frame(result, context))
+            async with aclosing(answers(results, context)) as sent:
+                async for answer in sent:
+                    await outbox.put(self.frame(answer))
             await outbox.put(self.closing)
         finally:
             outbox.end()

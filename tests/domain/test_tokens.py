@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 import zlib
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -123,6 +124,16 @@ def test_expiry_is_judged_by_the_real_time() -> None:
     refused(two_hours_ago.issue(USER, "login-1"))
     ahead = Tokens(SECRETS, clock=lambda: datetime.now(UTC) + timedelta(seconds=30))
     assert TOKENS.verify(ahead.issue(USER, "login-1")).user_id == 7, "another host's clock may be ahead"
+
+
+def test_a_token_that_was_good_is_refused_once_it_has_expired() -> None:
+    tokens = Tokens(SECRETS, lifetime_minutes=1, clock=lambda: datetime.now(UTC) - timedelta(seconds=58))
+    token = tokens.issue(USER, "login-1")
+    known = tokens.verify(token)
+    assert tokens.verify(token) is known, "it is opened once"
+    while datetime.now(UTC) < known.expires_at:
+        time.sleep(0.01)
+    refused(token, tokens)
 
 
 def test_other_signatures() -> None:

@@ -1,17 +1,20 @@
 """Planned deltas are what graphql-core makes of them, over many ways to select them."""
 
+from collections import deque
 from collections.abc import AsyncGenerator
 from copy import copy
 from typing import Any, cast
 
+import orjson
 import pytest
 from graphql import Executor, parse
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-from strawberry.types import ExecutionResult
 
+from domain import events
 from domain.pages import PageRequest
+from graph.answers import Answer, Results, answers
 from graph.context import DeskContext
-from graph.deltas import MAX_INT, DeltaExecutor, plan_of
+from graph.deltas import MAX_INT, DeltaExecutor, DeltaRun, Plan, plan_of
 from graph.events import AnswerDelta
 from graph.schema import create_schema
 from tests.graph.desk import PIECES, Desk, global_id
@@ -56,9 +59,10 @@ def executor_of(query: str, executor: type[StrawberryGraphQLCoreExecutionContext
     return built
 
 
-def rendered(query: str, delta: AnswerDelta, executor: type[StrawberryGraphQLCoreExecutionContext]) -> Any:
-    result = executor_of(query, executor).build_per_event_executor(delta).execute_operation()
-    return result.data, [error.message for error in result.errors or ()]
+def planned(query: str) -> Plan:
+    plan = plan_of(executor_of(query))
+    assert plan is not None
+    return plan
 
 
 @pytest.mark.parametrize("root", ROOTS)
@@ -72,44 +76,43 @@ async def test_a_turn_is_the_same_planned_and_not(desk: Desk, token: str, chat: 
     variables = {"turn": global_id("Turn", turn.id), "yes": True, "no": False}
     given = {name: value for name, value in variables.items() if f"${name}" in query}
 
-    planned = await _results(create_schema(), desk, token, query, given)
+    told = await _results(create_schema(), desk, token, query, given)
     plain = copy(create_schema())
     plain.execution_context_class = StrawberryGraphQLCoreExecutionContext
     expected = await _results(plain, desk, token, query, given)
 
-    assert planned == expected
-    assert len(planned) == len(PIECES) + 4
-    assert not any(errors for _, errors in planned)
-    # Order is part of GraphQL's answer, though not of a dict's equality.
-    assert [str(data) for data, _ in planned] == [str(data) for data, _ in expected]
+    # As JSON: order is part of GraphQL's answer, though not of a dict's equality.
+    assert told == expected
+    assert [answer.cursor for answer in told] == list(range(1, len(PIECES) + 5))
+    assert not any(b'"errors"' in answer.body for answer in told)
     assert plan_of(executor_of(query)) is not None
 
 
-@pytest.mark.parametrize(
-    "delta",
-    [
-        AnswerDelta(seq=MAX_INT, turn_id="t", text="é\u2028\ud83d"),  # type: ignore[arg-type]
-        AnswerDelta(seq=MAX_INT + 1, turn_id="t", text="x"),  # type: ignore[arg-type]
-        AnswerDelta(seq=True, turn_id="t", text="x"),  # type: ignore[arg-type]
-        AnswerDelta(seq=None, turn_id="t", text="x"),  # type: ignore[arg-type]
-        AnswerDelta(seq=1, turn_id=7, text="x"),  # type: ignore[arg-type]
-        AnswerDelta(seq=1, turn_id="t", text=None),  # type: ignore[arg-type]
-        AnswerDelta(seq=1, turn_id="t", text=5),  # type: ignore[arg-type]
-    ],
-    ids=lambda delta: repr((delta.seq, delta.turn_id, delta.text)),
-)
-def test_a_value_that_is_not_what_its_type_says_is_graphql_cores_to_judge(delta: AnswerDelta) -> None:
+@pytest.mark.parametrize("text", ["", "é\u2028\U0001f600", '"\\\n\t\x00', "</script>"])
+def test_any_text_is_told_as_it_is(text: str) -> None:
     query = document("seq turnId ... on AnswerDelta { text }")
-    assert rendered(query, delta, DeltaExecutor) == rendered(query, delta, StrawberryGraphQLCoreExecutionContext)
+    data = planned(query)(events.AnswerDelta(MAX_INT, 7, text))
+    assert data is not None
+    delta = AnswerDelta(seq=MAX_INT, turn_id=global_id("Turn", 7), text=text)  # type: ignore[arg-type]
+    plain = executor_of(query, StrawberryGraphQLCoreExecutionContext).build_per_event_executor(delta)
+    assert orjson.loads(data) == plain.execute_operation().data
 
 
-def test_a_plan_is_made_once_for_an_operation() -> None:
-    executor, plans = executor_of(document("seq")), []
-    for seq in (1, 2):
-        executor.build_per_event_executor(AnswerDelta(seq=seq, turn_id="t", text="x"))  # type: ignore[arg-type]
-        plans.append(executor._plan)
-    assert plans[0] is not None
-    assert plans[0] is plans[1]
+def test_a_number_that_is_no_int_of_graphqls_is_graphql_cores_to_judge() -> None:
+    assert planned(document("seq"))(events.AnswerDelta(MAX_INT + 1, 7, "x")) is None
+    assert planned(document("turnId"))(events.AnswerDelta(MAX_INT + 1, 7, "x")) is not None
+
+
+async def test_what_has_no_plan_goes_the_ordinary_way(desk: Desk, token: str, chat: str) -> None:
+    """A run gives back what its plan does not take, and goes on behind it."""
+    context = DeskContext(desk.services, token, "127.0.0.1", "request")
+    plan = planned(document("seq"))
+    deltas = [events.AnswerDelta(seq, 7, "x") for seq in (MAX_INT - 1, MAX_INT, MAX_INT + 1)]
+    waiting: deque[events.TurnEvent] = deque(deltas)
+    run = DeltaRun(context, plan, waiting, _nothing())
+    assert [seq for seq, _ in await run.read()] == [MAX_INT - 1, MAX_INT]
+    assert await run.read() == []
+    assert list(waiting) == deltas[2:]
 
 
 def test_several_subscriptions_at_once_are_not_planned() -> None:
@@ -117,11 +120,15 @@ def test_several_subscriptions_at_once_are_not_planned() -> None:
     assert plan_of(executor_of(query)) is None
 
 
-async def _results(schema: Any, desk: Desk, token: str, query: str, variables: Any) -> list[tuple[Any, Any]]:
+async def _nothing() -> AsyncGenerator[Any, None]:
+    return
+    yield
+
+
+async def _results(schema: Any, desk: Desk, token: str, query: str, variables: Any) -> list[Answer]:
     context = DeskContext(desk.services, token, "127.0.0.1", "request")
     stream = await schema.stream(query, variable_values=variables, context_value=context)
-    results = cast("AsyncGenerator[ExecutionResult, None]", stream)
-    return [(result.data, result.errors) async for result in results]
+    return [answer async for answer in answers(cast("Results", stream), context)]
 
 
 async def _end(desk: Desk, viewer: Any, turn_id: int) -> None:
