@@ -8,7 +8,6 @@ from typing import Protocol, cast, runtime_checkable
 import structlog
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langgraph.runtime import Runtime
 
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.citations import CitationWriter
@@ -40,7 +39,7 @@ class DirectModel(Protocol):
 
 
 class Answering:
-    """Node `answer`. Raises ContentFiltered or ModelUnavailable, with what was written before already recorded."""
+    """What writes the answers of one model."""
 
     def __init__(
         self,
@@ -57,21 +56,21 @@ class Answering:
         self._patience = patience
         self._secret = Instructions(instructions(catalog.all))
 
-    async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
-        context = runtime.context
+    async def answer(self, state: TurnState, context: TurnContext) -> Draft:
+        """Raises ContentFiltered or ModelUnavailable, with what was written before already recorded."""
         needs = state["routing"].needs
         evidence = sorted(state.get("evidence", []), key=lambda found: needs.index(found.need))
         numbered = Numbered(evidence)
         writer = CitationWriter(numbered, context.answer.id, context.recorder, self._secret)
         if clarification := state["routing"].clarification:
-            return {"draft": _said(writer, clarification.text)}
+            return _said(writer, clarification.text)
         if not needs:
             text = reply(context.question.text) or refusal(context.agents)
-            return {"draft": _said(writer, text)}
+            return _said(writer, text)
         asked = [self._catalog.get(route.agent) for route in state["routing"].routes]
         unsearched = {found.need.agent for found in evidence if not found.searched}
         if not numbered.passages and not unsearched:
-            return {"draft": _said(writer, nothing_found(asked))}
+            return _said(writer, nothing_found(asked))
         preface = without_search([agent for agent in asked if agent.name in unsearched]) if unsearched else ""
         prompt = Prompt(state["standalone_question"], state["conversation"], numbered, asked)
         try:
@@ -93,7 +92,7 @@ class Answering:
         if written.finished == "content_filter":
             raise ContentFiltered("The model's provider stopped this answer.")
         model = written.by or self._model_name
-        return {"draft": Draft(writer.text, tuple(writer.sources), written.usage, model, writer.cited)}
+        return Draft(writer.text, tuple(writer.sources), written.usage, model, writer.cited)
 
     async def _write(self, prompt: Prompt, writer: CitationWriter, waiting: Waiting) -> "_Written":
         """Raises DeskError. What the model wrote before has all gone to `writer` then, unless it takes no more."""

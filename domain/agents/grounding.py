@@ -11,8 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from langgraph.runtime import Runtime
-
 from domain.agents.markup import Code, Markers, MarkupReader
 from domain.agents.state import Draft, TurnContext, TurnState
 from domain.agents.support import Statement, support, together
@@ -109,21 +107,20 @@ async def _checked(draft: Draft, known: Sequence[str] = ()) -> Grounding:
     return await asyncio.to_thread(grounding, draft.text, draft.cited, known)
 
 
-async def cite(state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
-    """Node `cite`: settles where each source is cited in the whole answer, and says where the support falls short."""
-    draft: Draft = state["draft"]
+async def cite(draft: Draft, state: TurnState, context: TurnContext) -> Draft:
+    """Settles where each source is cited in the whole answer, and says where the support falls short."""
     if draft.model is None:  # it says what the desk says of itself
-        return {}
+        return draft
     found = await _checked(draft)
     if shortfall(draft.text, found) and (facts := state["conversation"].known.facts):
         found = await _checked(draft, [fact.text for fact in facts])
     text = draft.text
     if note := shortfall(text, found):
         note = f"\n\n{note}"
-        runtime.context.recorder.delta(note)
+        context.recorder.delta(note)
         text += note
     sources = tuple(_with_spans(source, found.citations, draft.cited[source.ordinal]) for source in draft.sources)
-    return {"draft": replace(draft, text=text, sources=sources, groundedness=found.share)}
+    return replace(draft, text=text, sources=sources, groundedness=found.share)
 
 
 def _with_spans(source: Source, citations: Sequence[Citation], passage: Passage) -> Source:

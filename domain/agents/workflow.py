@@ -1,4 +1,7 @@
-"""The workflow, compiled once: recall → settle → rewrite → route → retrieve (one run a need) → answer → cite.
+"""The workflow, compiled once: recall → settle → rewrite → route → retrieve (one run a need), then answer and cite.
+
+The graph decides what is answered and from what; the answer is written when its run is over, so that nothing of
+LangGraph's is held for each answer while tokens flow (docs/decisions/0050).
 
 What asks for the user's own words (`recollect`) needs none of what comes after `recall`. Where a model decides, `decide`
 stands before `rewrite`: it takes the place of both `rewrite` and `route`, or of the first, or of neither.
@@ -7,6 +10,7 @@ stands before `rewrite`: it takes the place of both `rewrite` and `route`, or of
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import cast
 
 from langchain_core.language_models import BaseChatModel
 from langgraph.graph import END, START, StateGraph
@@ -63,9 +67,6 @@ def build_workflow(
     graph.add_node("rewrite", Rewriter(retriever))
     graph.add_node("route", Router(retriever))
     graph.add_node("retrieve", Retrieval(retriever, catalog, reranker), input_schema=RetrievalTask)
-    own = {agent: Answering(its.chat, its.name, model_error, catalog, patience) for agent, its in of_agents.items()}
-    graph.add_node("answer", _Answerers(Answering(model, model_name, model_error, catalog, patience), own))
-    graph.add_node("cite", cite)
     graph.add_edge(START, "recall")
     begin = "rewrite" if decider is None else "decide"
     graph.add_conditional_edges("recall", _unless_recollecting, ["recollect", "settle"])
@@ -73,21 +74,21 @@ def build_workflow(
     graph.add_edge("settle", begin)
     if decider is not None:
         graph.add_node("decide", decider)
-        graph.add_conditional_edges("decide", _undecided, ["rewrite", "route", "retrieve", "answer"])
+        graph.add_conditional_edges("decide", _undecided, ["rewrite", "route", "retrieve", END])
     graph.add_edge("rewrite", "route")
-    graph.add_conditional_edges("route", _fan_out, ["retrieve", "answer"])
-    graph.add_edge("retrieve", "answer")
-    graph.add_edge("answer", "cite")
-    graph.add_edge("cite", END)
+    graph.add_conditional_edges("route", _fan_out, ["retrieve", END])
+    graph.add_edge("retrieve", END)
     compiled = graph.compile()
+    own = {agent: Answering(its.chat, its.name, model_error, catalog, patience) for agent, its in of_agents.items()}
+    answerers = _Answerers(Answering(model, model_name, model_error, catalog, patience), own)
 
     async def run(context: TurnContext) -> Draft:
         try:
-            state = await compiled.ainvoke({}, context=context)
+            state = cast("TurnState", await compiled.ainvoke({}, context=context))
+            draft = state.get("draft") or await cite(await answerers.answer(state, context), state, context)
         finally:
             if summaries is not None:
                 summaries.catch_up(context.question.chat_id)
-        draft: Draft = state["draft"]
         return replace(draft, usage=_together(state.get("decisions_cost", Usage(0, 0)), draft.usage))
 
     return run
@@ -99,16 +100,16 @@ def _together(decided: Usage, answered: Usage | None) -> Usage | None:
 
 
 class _Answerers:
-    """Node `answer`: one agent's own model, where no other agent is asked with it; the desk's otherwise."""
+    """One agent's own model, where no other agent is asked with it; the desk's otherwise."""
 
     def __init__(self, ordinary: Answering, own: Mapping[str, Answering]) -> None:
         self._ordinary = ordinary
         self._own = own
 
-    async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
+    async def answer(self, state: TurnState, context: TurnContext) -> Draft:
         routes = state["routing"].routes
         answering = self._own.get(routes[0].agent, self._ordinary) if len(routes) == 1 else self._ordinary
-        return await answering(state, runtime)
+        return await answering.answer(state, context)
 
 
 async def _unless_recollecting(state: TurnState, runtime: Runtime[TurnContext]) -> str:
@@ -130,4 +131,4 @@ async def _undecided(state: TurnState) -> list[Send] | str:
 async def _fan_out(state: TurnState) -> list[Send] | str:
     """A coroutine, since LangGraph runs a function in a thread."""
     needs = state["routing"].needs
-    return [Send("retrieve", RetrievalTask(need=need)) for need in needs] or "answer"
+    return [Send("retrieve", RetrievalTask(need=need)) for need in needs] or END
