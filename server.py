@@ -5,7 +5,6 @@ importing this module has no effects.
 """
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+import heap
 from db.accounts import SqlAccountStore
 from db.chats import SqlChatStore
 from db.engine import Database
@@ -266,6 +266,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 def create_app(settings: Settings) -> Starlette:
     """The whole server: /graphql, /api/v1, /healthz and /readyz."""
+    heap.use_one_arena()
     rest = create_rest(lambda: app.state.desk.services, settings)
     graphql = create_graphql(lambda: app.state.desk.services, settings)
 
@@ -279,10 +280,7 @@ def create_app(settings: Settings) -> Starlette:
                     # Or the first question waits for their vectors.
                     await desk.retriever.likeness(examples[0], examples)
             app.state.desk = desk
-            # What lives from here on is mostly a request's: keep the collector from walking the libraries again.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(20_000, 20, 100)
+            heap.settle()
             _log.info("ready", **desk.choices)
             deadlines = Deadlines.of(settings.shutdown_seconds)
             with Drain(desk.runner, desk.services.streams, deadlines).before_signals():

@@ -75,9 +75,9 @@ class Reservation:
         self._watched.enter_context(streams.watch(viewer, self._end))
         held.close()
 
-    async def chunks(self, heartbeat: float) -> AsyncGenerator[bytes, None]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         yield COMMENT
-        async with aclosing(self._outbox.chunks(COMMENT, heartbeat)) as chunks:
+        async with aclosing(self._outbox.chunks()) as chunks:
             async for chunk in chunks:
                 yield chunk
 

@@ -9,15 +9,18 @@ from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from domain.errors import BadUserInput, MethodNotAllowed, NotAcceptable, NotFound
+from domain.shielding import to_its_end
 from graph.context import DeskContext
 from graph.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, TEXT, choose
 from graph.operations import Operations
 from graph.requests import parameters_of
 from graph.reservations import Reservation, Reservations, Taken
 from graph.responses import refusal
-from graph.streams import LiveBody
+from graph.sse import COMMENT
+from live_body import LiveBody
 
 TOKEN_HEADER = "x-graphql-event-stream-token"  # noqa: S105 – its name
 METHODS = ("PUT", "DELETE")
@@ -79,12 +82,14 @@ class SingleConnection:
 
 class _ReservedStream(LiveBody):
     def __init__(self, reservation: Reservation, heartbeat: float) -> None:
-        super().__init__(reservation.chunks(heartbeat), EVENT_STREAM)
+        super().__init__(reservation.chunks(), EVENT_STREAM, COMMENT, heartbeat)
         self._reservation = reservation
 
-    async def close(self) -> None:
-        await super().close()
-        await self._reservation.close()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await to_its_end(self._reservation.close())
 
 
 def _token_of(request: Request) -> str:

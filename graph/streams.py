@@ -1,17 +1,13 @@
-"""Results that are sent one by one over HTTP, in whichever form: gathered while a slow client does not read, and what
-fills a silence."""
+"""Results that are sent one by one over HTTP, in whichever form; and what many operations put for one client."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import ClassVar
 
-from anyio import CancelScope
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
-
 from graph.answers import Answer, Results, answers
 from graph.context import DeskContext
+from live_body import LiveBody
 
 MAX_PENDING = 65_536
 """Bytes that wait for a slow client; beyond, the operation waits too."""
@@ -45,32 +41,13 @@ class Outbox:
         self._ended = True
         self._changed.set()
 
-    async def chunks(self, silence: bytes, heartbeat: float) -> AsyncGenerator[bytes, None]:
-        """What to send, to the end: all that is ready at once, and `silence` after each `heartbeat` seconds without
-        anything. No `asyncio.wait_for` here: on Python 3.11 it can swallow the cancellation that a leaving client
-        causes."""
-        loop = asyncio.get_running_loop()
-        sent_at = loop.time()
-        timer: asyncio.TimerHandle
-
-        def ring() -> None:
-            """One timer, whatever is sent: when it rings too early, it is set anew."""
-            nonlocal timer
-            now = loop.time()
-            silent = now >= sent_at + heartbeat
-            timer = loop.call_at((now if silent else sent_at) + heartbeat, ring)
-            if silent:
-                self._changed.set()
-
-        timer = loop.call_later(heartbeat, ring)
-        try:
-            while self._chunks or not self._ended:
-                if not self._chunks:
-                    await self._changed.wait()
-                yield self._take() or (b"" if self._ended else silence)
-                sent_at = loop.time()
-        finally:
-            timer.cancel()
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """What to send, to the end: all that is ready at once."""
+        while self._chunks or not self._ended:
+            if not self._chunks:
+                await self._changed.wait()
+            if taken := self._take():
+                yield taken
 
     def _take(self) -> bytes:
         taken = b"".join(self._chunks)
@@ -79,25 +56,6 @@ class Outbox:
         self._changed.clear()
         self._room.set()
         return taken
-
-
-class LiveBody(StreamingResponse):
-    """Bytes that are sent as they come. Ends with the connection, whichever way that ends."""
-
-    def __init__(self, body: AsyncGenerator[bytes, None], form: str) -> None:
-        self._body = body
-        headers = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
-        super().__init__(body, headers=headers, media_type=form)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            with CancelScope(shield=True):
-                await self.close()
-
-    async def close(self) -> None:
-        await self._body.aclose()
 
 
 class ResultStream(LiveBody):
@@ -110,30 +68,15 @@ class ResultStream(LiveBody):
     closing: ClassVar[bytes]
 
     def __init__(self, results: Results, context: DeskContext, heartbeat: float) -> None:
-        super().__init__(self._chunks(results, context, heartbeat), self.form)
+        super().__init__(self._framed(results, context), self.form, self.silence, heartbeat)
 
     def frame(self, answer: Answer) -> bytes:
         """One result as bytes of this form."""
         raise NotImplementedError
 
-    async def _chunks(self, results: Results, context: DeskContext, heartbeat: float) -> AsyncGenerator[bytes, None]:
-        outbox = Outbox()
-        producer = asyncio.create_task(self._produce(results, context, outbox))
-        try:
-            yield self.opening
-            async with aclosing(outbox.chunks(self.silence, heartbeat)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-            await producer
-        finally:
-            producer.cancel()
-            await asyncio.wait([producer])
-
-    async def _produce(self, results: Results, context: DeskContext, outbox: Outbox) -> None:
-        try:
-            async with aclosing(answers(results, context)) as sent:
-                async for answer in sent:
-                    await outbox.put(self.frame(answer))
-            await outbox.put(self.closing)
-        finally:
-            outbox.end()
+    async def _framed(self, results: Results, context: DeskContext) -> AsyncGenerator[bytes, None]:
+        yield self.opening
+        async with aclosing(answers(results, context)) as sent:
+            async for answer in sent:
+                yield self.frame(answer)
+        yield self.closing

@@ -40,12 +40,11 @@ from graph.single_connection import METHODS, SingleConnection
 from graph.sockets import Socket, SocketHandler, bearer
 from graph.sse import EventStream
 from graph.streams import ResultStream
+from live_body import MAX_HEARTBEAT
 from settings import Settings
 
 PATH = "/graphql"
 STREAMS: Mapping[str, type[ResultStream]] = {EVENT_STREAM: EventStream, MULTIPART: MultipartStream}
-MAX_HEARTBEAT = 15.0
-"""Seconds of silence that proxies commonly bear."""
 
 
 def create_graphql(services: Callable[[], Services], settings: Settings) -> Router:

@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 
 from domain.errors import DeskError
 from domain.services import Services
+from live_body import MAX_HEARTBEAT
 from rest.auth import auth_router
 from rest.chat import chat_router
 from rest.docs import add_docs
@@ -18,9 +19,6 @@ from rest.route import register_row_ids
 from rest.shapes import Json
 from rest.turns import turns_router
 from settings import Settings
-
-MAX_HEARTBEAT = 15.0
-"""Seconds of silence that the protocol promises at most."""
 
 
 def create_rest(services: Callable[[], Services], settings: Settings) -> FastAPI:

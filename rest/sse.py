@@ -2,12 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, aclosing, nullcontext
+from contextlib import AbstractContextManager, aclosing
 from typing import Any
 
 import structlog
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from domain.agents.catalog import AgentCatalog
 from domain.errors import DeskError, ErrorCode
@@ -20,6 +18,7 @@ from domain.events import (
     TurnEvent,
     TurnStarted,
 )
+from live_body import LiveBody
 from rest.route import EVENT_STREAM
 from rest.shapes import encode, message_shape, route_shapes, source_shapes, turn_error_shape
 
@@ -28,21 +27,17 @@ AT_ONCE = 256
 """Events that are rendered and sent without letting others run: the replay of a long turn has thousands."""
 _LINE_ENDS = tuple((c.encode(), b"\\u%04x" % ord(c)) for c in "\u0085\u2028\u2029")
 """No line ends for SSE, but for much that splits text into lines (Python's str.splitlines does)."""
-HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 RECONNECT_AFTER = 1_000
 """Milliseconds after which the clients of a server that stops come back: to another one, or to the one that follows."""
 _log = structlog.get_logger()
 
 
-class EventStream(Response):
+class EventStream(LiveBody):
     """Sends batches of events as they come, a comment after each `heartbeat` seconds of silence, and ends with them.
 
-    It holds no more than the batch in hand: a slow client is waited for, and the turn log keeps the rest. When the
-    client goes, `batches` is closed; the turn goes on. When `batches` fails, the stream ends before the turn's last
-    event, and a comment names the code. `place` is given back at the end.
+    A slow client is waited for, and the turn log keeps the rest. When the client goes, `batches` is closed; the turn
+    goes on. When `batches` fails, the stream ends before the turn's last event, and a comment names the code.
     """
-
-    media_type = EVENT_STREAM
 
     def __init__(
         self,
@@ -51,66 +46,25 @@ class EventStream(Response):
         heartbeat: float,
         place: AbstractContextManager[object] | None = None,
     ) -> None:
-        self.status_code = 200
-        self.background = None
-        self.init_headers(HEADERS)
-        self._batches = batches
-        self._catalog = catalog
-        self._heartbeat = heartbeat
-        self._place = place or nullcontext()
-        self._sent_at = 0.0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._place:
-            await self._serve(receive, send)
-
-    async def _serve(self, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        writing = asyncio.create_task(self._write(send))
-        beating = asyncio.create_task(self._beat(send))
-        leaving = asyncio.create_task(_wait_until_gone(receive))
-        try:
-            await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (writing, beating, leaving):
-                task.cancel()
-            await asyncio.wait({writing, beating, leaving})
-        if not writing.cancelled():
-            writing.result()
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _write(self, send: Send) -> None:
-        try:
-            async with aclosing(self._batches) as batches:
-                async for batch in batches:
-                    for start in range(0, len(batch), AT_ONCE):
-                        if start:
-                            await asyncio.sleep(0)
-                        piece = b"".join([encode_event(e, self._catalog) for e in batch[start : start + AT_ONCE]])
-                        await self._send(send, piece)
-        except DeskError as failure:
-            await self._send(send, _closing(failure.code))
-        except Exception as failure:
-            _log.error("stream_failed", exc_info=failure)
-            await self._send(send, _closing(ErrorCode.INTERNAL))
-
-    async def _beat(self, send: Send) -> None:
-        """Runs beside the writer. Both send whole frames only, so it does not matter whose comes first."""
-        now = asyncio.get_running_loop().time
-        self._sent_at = now()
-        while True:
-            await asyncio.sleep(self._sent_at + self._heartbeat - now())
-            if now() - self._sent_at >= self._heartbeat:
-                await self._send(send, HEARTBEAT)
-
-    async def _send(self, send: Send, frames: bytes) -> None:
-        self._sent_at = asyncio.get_running_loop().time()
-        await send({"type": "http.response.body", "body": frames, "more_body": True})
+        super().__init__(_frames(batches, catalog), EVENT_STREAM, HEARTBEAT, heartbeat, place)
 
 
-async def _wait_until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+async def _frames(
+    batches: AsyncGenerator[Sequence[TurnEvent], None], catalog: AgentCatalog
+) -> AsyncGenerator[bytes, None]:
+    """What came at once is one piece; a piece is at most AT_ONCE events."""
+    try:
+        async with aclosing(batches):
+            async for batch in batches:
+                for start in range(0, len(batch), AT_ONCE):
+                    if start:
+                        await asyncio.sleep(0)
+                    yield b"".join([encode_event(event, catalog) for event in batch[start : start + AT_ONCE]])
+    except DeskError as failure:
+        yield _closing(failure.code)
+    except Exception as failure:
+        _log.error("stream_failed", exc_info=failure)
+        yield _closing(ErrorCode.INTERNAL)
 
 
 def _closing(code: ErrorCode) -> bytes:
