@@ -57,8 +57,8 @@ def _distinct(found: Sequence[Passage]) -> list[tuple[Passage, frozenset[str]]]:
 
 def _same(ones: frozenset[str], others: frozenset[str]) -> bool:
     """What differs in length by more cannot be alike by so much."""
-    shorter, longer = sorted((len(ones), len(others)))
-    return shorter >= SAME * longer and _likeness(ones, others) >= SAME
+    many, more = len(ones), len(others)
+    return many >= SAME * more and more >= SAME * many and _likeness(ones, others) >= SAME
 
 
 def _likeness(ones: frozenset[str], others: frozenset[str]) -> float:

@@ -1,7 +1,7 @@
 """The workflow, compiled once: recall → settle → rewrite → route → retrieve (one run a need), then answer and cite.
 
 The graph decides what is answered and from what; the answer is written when its run is over, so that nothing of
-LangGraph's is held for each answer while tokens flow (docs/decisions/0050).
+LangGraph's is held for each answer while tokens flow (docs/decisions/0051).
 
 What asks for the user's own words (`recollect`) needs none of what comes after `recall`. Where a model decides, `decide`
 stands before `rewrite`: it takes the place of both `rewrite` and `route`, or of the first, or of neither.
