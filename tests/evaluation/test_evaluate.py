@@ -52,7 +52,7 @@ def evaluator(folder: Path, variables: dict[str, str], monkeypatch: pytest.Monke
     def ask(suite: str, **told: Any) -> Evaluator:
         for name, value in {**variables, **{name: told.pop(name) for name in list(told) if name.isupper()}}.items():
             monkeypatch.setenv(name, value)
-        return Evaluator(Settings(_env_file=None), Options(suite, **told), lambda *_: None)
+        return Evaluator(Settings(_env_file=None), Options(suite, 1, **told), lambda *_: None)
 
     return ask
 
