@@ -25,16 +25,19 @@ ask: $(VENV)/.run  ## Answer in the terminal: make ask Q="What is the nano prici
 	@: $${Q:?write it as: make ask Q=\"your question\"}
 	@$(BIN)/answerdesk ask -- "$$Q"
 
+# Where Python is told to keep no bytecode, each process that tests start would compile all of it again.
+test conformance soak: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/.dev tests/clients/node_modules/.installed web/dist/.built  ## Run the whole test suite
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/coverage run -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
 playground: web/dist/.built  ## Build what browsers get at /graphql (Node 20 or newer; `make run` does it too)
 
 conformance: $(VENV)/.dev tests/clients/node_modules/.installed  ## Run every protocol's suite and 20,000 malformed inputs to each, and print one table
-	@ANSWERDESK_MALFORMED=20000 $(BIN)/python -m pytest -p tests.conformance -n auto --dist loadfile -q $(PYTEST_ARGS)
+	@ANSWERDESK_MALFORMED=20000 $(BIN)/python -m pytest -p tests.conformance -n auto --dist loadfile --no-loadscope-reorder -q $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev  ## What a streamed token costs, beside pass-through and the textbook stack (a few minutes)
 	@$(BIN)/python -m bench.tokens $(BENCH_ARGS)

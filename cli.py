@@ -1,42 +1,34 @@
-"""The `answerdesk` command: serve · ask · ingest · doctor · evaluate · migrate · export-schema."""
+"""The `answerdesk` command: serve · ask · ingest · doctor · evaluate · migrate · export-schema.
+
+Each of them imports what it runs itself: the libraries of all of them take seconds, and none needs them all.
+"""
 
 import asyncio
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import uvicorn
 from pydantic import ValidationError
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-import server
-from db.migrations import upgrade
 from db.revisions import NotMigratedError
-from doctor import PATIENCE, Doctor, Finding
 from domain.agents.catalog import AgentCatalog
-from domain.agents.state import Draft, TurnContext
 from domain.errors import DeskError
-from domain.inputs import Inputs
-from domain.knowledge import Reader
-from domain.model import Message, Role, Route, Source
-from domain.ports import History
-from evaluation.cases import EvaluationError
-from evaluator import SEED, Evaluator, Options
-from frames import Frames
-from graph.schema import schema_text
 from logs import configure_logs
-from models import choose_models
 from settings import Settings
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from doctor import Finding
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,6 +39,10 @@ app = typer.Typer(
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+PATIENCE = 30.0
+"""Seconds for each service that the doctor asks, unless told."""
+SEED = 20_261_122
+"""Of the evaluation's resamples, unless told."""
 WORKER_SILENCE_SECONDS = 60
 """After so long without a sign of life a supervisor kills a worker, and its turns with it. A machine that is only busy
 should not come near that."""
@@ -69,11 +65,16 @@ def main() -> None:
 @app.command()
 def serve() -> None:
     """Migrate the database, index the knowledge bases, then serve on HOST and PORT (127.0.0.1:8001)."""
+    import uvicorn
+
+    from db.migrations import upgrade
+    from frames import Frames
+
     settings = Settings()
     configure_logs(settings.log_level, settings.log_format)
     upgrade(settings.database)
-    choices = asyncio.run(_prepare(settings))
-    _banner(settings, choices)
+    asyncio.run(_ingest(settings))
+    _banner(settings, asyncio.run(_choices(settings)))
     uvicorn.run(
         "server:app",
         host=settings.host,
@@ -99,12 +100,11 @@ def ask(
     ] = "",
 ) -> None:
     """Answer one question in the terminal, with its sources."""
+    from terminal import answer
+
     settings = Settings()
     configure_logs("ERROR", settings.log_format)
-    inputs = Inputs()
-    inputs.message("question", question)
-    inputs.check()
-    asyncio.run(_ask(settings, question, Reader(user)))
+    asyncio.run(answer(settings, question, user, out, err))
 
 
 @app.command()
@@ -112,7 +112,7 @@ def ingest() -> None:
     """Bring the search index up to date with the knowledge bases of agents.toml."""
     settings = Settings()
     configure_logs(settings.log_level, settings.log_format)
-    asyncio.run(_prepare(settings))
+    asyncio.run(_ingest(settings))
 
 
 @app.command()
@@ -121,6 +121,8 @@ def doctor(
     patience: Annotated[float, typer.Option(min=0.1, help="Seconds that each service may take.")] = PATIENCE,
 ) -> None:
     """Ask every configured service once, and say what to mend. Exit code 1 when something is wrong."""
+    from doctor import Doctor
+
     settings = Settings()
     configure_logs("CRITICAL", settings.log_format)
     findings = asyncio.run(Doctor(settings, patience).examine())
@@ -146,10 +148,13 @@ def evaluate(
 ) -> None:
     """Measure the desk as it is configured on questions with known answers (docs/evaluation.md). Exit code 1 when a
     threshold is missed or not everything could be measured, 2 when something cannot be read, 130 when interrupted."""
+    from evaluation.cases import EvaluationError
+    from evaluator import Evaluator, Options
+
     settings = Settings()
     configure_logs("CRITICAL", settings.log_format)
     areas = tuple(filter(None, map(str.strip, only.split(","))))
-    options = Options(suite, data, every, areas, index, seed, result, earlier)
+    options = Options(suite, seed, data, every, areas, index, result, earlier)
     with _progress("[bold]{task.fields[what]}[/] {task.description:<12}", "") as progress:
         tasks: dict[tuple[str, str], TaskID] = {}
 
@@ -172,8 +177,9 @@ def evaluate(
 @app.command()
 def migrate() -> None:
     """Bring the database's tables up to date (the same as `alembic upgrade head`)."""
-    settings = Settings()
-    upgrade(settings.database)
+    from db.migrations import upgrade
+
+    upgrade(Settings().database)
     out.print("The database is up to date.")
 
 
@@ -182,31 +188,43 @@ def export_schema(
     file: Annotated[Path | None, typer.Argument(help="Where to write it; without, it is printed.")] = None,
 ) -> None:
     """Write the GraphQL schema in SDL."""
+    from graph.schema import schema_text
+
     if file is None:
         out.print(schema_text(), markup=False, soft_wrap=True, end="")
     else:
         file.write_text(schema_text(), "utf-8")
 
 
-async def _prepare(settings: Settings) -> dict[str, str]:
-    """Indexes what changed, with a progress bar; returns the choices that the banner shows."""
+async def _ingest(settings: Settings) -> None:
+    """Indexes what changed, with a progress bar."""
+    from search import ingest, open_retriever
+
     catalog = AgentCatalog.load(settings.agents_file)
-    async with server.open_retriever(settings, catalog) as retriever:
+    async with open_retriever(settings, catalog) as retriever:
         with _progress() as progress:
-            tasks: dict[str, int] = {}
+            tasks: dict[str, TaskID] = {}
 
             def show(agent: str, done: int, total: int) -> None:
                 if agent not in tasks:
                     tasks[agent] = progress.add_task(catalog.get(agent).title, total=total)
-                progress.update(tasks[agent], completed=done)  # type: ignore[arg-type]
+                progress.update(tasks[agent], completed=done)
 
-            await server.ingest(settings, catalog, retriever, show)
-    async with server.open_desk(settings) as desk:
+            await ingest(catalog, retriever, show)
+
+
+async def _choices(settings: Settings) -> dict[str, str]:
+    """What the banner shows."""
+    from server import open_desk
+
+    async with open_desk(settings) as desk:
         return desk.choices
 
 
 @contextmanager
-def _progress(told: str = "indexing {task.description:<18}", of: str = "documents") -> Iterator[Progress]:
+def _progress(told: str = "indexing {task.description:<18}", of: str = "documents") -> "Iterator[Progress]":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     columns = (TextColumn(told), BarColumn(), MofNCompleteColumn(), TextColumn(of))
     with Progress(*columns, console=err) as progress:
         yield progress
@@ -226,7 +244,7 @@ def _banner(settings: Settings, choices: dict[str, str]) -> None:
     err.print(Panel(table, title="Answerdesk", expand=False))
 
 
-def _examined(findings: Sequence[Finding]) -> Table:
+def _examined(findings: "Sequence[Finding]") -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for name in ("service", "what", "where", "reachable", "authorised", "ms", "what to mend"):
         table.add_column(name, justify="right" if name == "ms" else "left", overflow="fold")
@@ -237,60 +255,6 @@ def _examined(findings: Sequence[Finding]) -> Table:
         places = (escape(found.what), escape(found.where))
         table.add_row(found.service, *places, words[found.reachable], words[found.authorised], took, state)
     return table
-
-
-# ---------------------------------------------------------------- ask
-
-
-class _NoHistory(History):
-    """A question in the terminal has no conversation before it."""
-
-    async def recent_messages(self, chat_id: int, before_id: int, limit: int) -> list[Message]:
-        return []
-
-
-class _Terminal:
-    """The recorder of `ask`: prints instead of keeping."""
-
-    def __init__(self, catalog: AgentCatalog) -> None:
-        self._catalog = catalog
-
-    def route_chosen(self, routes: Sequence[Route], standalone_question: str) -> None:
-        for route in routes:
-            title = escape(self._catalog.get(route.agent).title)
-            err.print(f"[dim]{title} ({route.confidence:.0%}): {escape(route.reason)}[/]")
-
-    def sources_found(self, sources: Sequence[Source]) -> None:
-        """They are listed below the answer."""
-
-    def delta(self, text: str) -> None:
-        print(text, end="", flush=True)
-
-
-async def _ask(settings: Settings, question: str, reader: Reader) -> None:
-    catalog = AgentCatalog.load(settings.agents_file)
-    async with server.open_retriever(settings, catalog) as retriever:
-        if not settings.azure_search_endpoint:
-            await server.ingest(settings, catalog, retriever, None)
-        models = choose_models(settings, catalog)
-        workflow = server.answer_workflow(settings, _NoHistory(), retriever, catalog, models)
-        agents = catalog.visible_to(reader.username)
-        now = datetime.now(UTC)
-        asked = Message(1, 1, 1, Role.USER, question, now)
-        answer = Message(2, 1, 1, Role.ASSISTANT, "", now)
-        draft = await workflow(TurnContext(asked, answer, agents, (), _Terminal(catalog), reader))
-        await models.close()
-    print()
-    _list_sources(draft)
-
-
-def _list_sources(draft: Draft) -> None:
-    if draft.sources:
-        out.print()
-    for source in draft.sources:
-        out.print(
-            f"[bold]\\[{source.ordinal}][/] {escape(source.title)}  [dim]{escape(source.url or source.document_id)}[/]"
-        )
 
 
 if __name__ == "__main__":

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 
 from langchain_core.messages import HumanMessage
 
-import server
 from db.engine import Database
 from db.failures import trouble_of as database_trouble_of
 from db.revisions import NotMigratedError
 from domain.agents.catalog import AgentCatalog
 from domain.errors import DatabaseUnavailable
 from domain.troubles import Trouble
-from models import AnyModel, Models, choose_models, open_embeddings
+from embeddings import open_embeddings
+from models import AnyModel, Models, choose_models
 from providers.embedding_models import NoVectorError
 from providers.fallback import Deployment
 from providers.openai import OPENAI_URL
@@ -37,10 +37,9 @@ from providers.remedies import (
 )
 from providers.reranking import RerankServer
 from providers.troubles import trouble_of
+from search import open_retriever
 from settings import Settings
 
-PATIENCE = 30.0
-"""Seconds for one service, unless told. No request is repeated, so that what is wrong is told and not waited for."""
 GREETING = "Answer with the word OK."
 HERE = "in this process"
 Ask = Callable[[], Awaitable[object]]
@@ -76,9 +75,10 @@ class Finding:
 
 
 class Doctor:
-    """`patience` is how long in seconds each service may take."""
+    """`patience` is how long in seconds each service may take. No request is repeated, so that what is wrong is told and
+    not waited for."""
 
-    def __init__(self, settings: Settings, patience: float = PATIENCE) -> None:
+    def __init__(self, settings: Settings, patience: float) -> None:
         self._settings = settings.model_copy(update={"model_retries": 0, "search_retries": 0})
         self._patience = patience
 
@@ -135,7 +135,7 @@ class Doctor:
 
     async def _search(self, catalog: AgentCatalog) -> Finding:
         endpoint, folder = self._settings.azure_search_endpoint, self._settings.data_dir / "index"
-        async with server.open_retriever(self._settings, catalog) as retriever:
+        async with open_retriever(self._settings, catalog) as retriever:
             finding = Finding("search", retriever.name, place(endpoint) if endpoint else str(folder))
             remedies = AZURE_SEARCH | self._by_role(SEARCH_ROLES) if endpoint else EMBEDDED_SEARCH
             return await self._asked(finding, retriever.check, remedies)

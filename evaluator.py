@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 
 from rich.console import RenderableType
 
-import server
 from domain.agents.catalog import MOST_TOKENS, AgentCatalog
 from domain.agents.judging import Judge, judge_by
 from domain.agents.summaries import Summaries
@@ -29,14 +28,13 @@ from evaluation.plans import Ground, Plan, read_plan
 from evaluation.results import Result, SuiteResult, figures_of, missed, read_result, risks_of, written
 from evaluation.suites import Suite
 from evaluation.tables import faults, table
-from models import Model, Models, choose_models
+from models import Model, Models, answer_workflow, choose_models
 from providers.embeddings import installed_embedder
 from providers.extractive import NO_ANSWER, ExtractiveChatModel
 from providers.listener import Listener
+from search import open_retriever
 from settings import HOUSE, Settings
 
-SEED = 20_261_122
-"""Of the resamples, unless another is given."""
 SETTLED_SECONDS, LOOK_AGAIN_SECONDS = 60.0, 0.5
 """How long a search engine may take to find what was just indexed."""
 
@@ -48,14 +46,15 @@ Progress = Callable[[str, str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command was told. Without `index`, knowledge bases of public sets are kept in the data folder."""
+    """What the command was told; `seed` is of the resamples. Without `index`, knowledge bases of public sets are kept in the
+    data folder."""
 
     suite: str
+    seed: int
     data: Path | None = None
     every: int | None = None
     only: tuple[str, ...] = ()
     index: Path | None = None
-    seed: int = SEED
     json: Path | None = None
     compare: Path | None = None
 
@@ -178,13 +177,13 @@ async def open_suite(settings: Settings, suite: Suite, index: Path, progress: Pr
         if not suite.own:
             shared = _apart(settings, index / suite.knowledge, suite.knowledge)
             if suite.alters and not settings.azure_search_endpoint:
-                async with server.open_retriever(shared, suite.catalog) as retriever:
+                async with open_retriever(shared, suite.catalog) as retriever:
                     await _index(suite, retriever, False, progress)
                 copy = Path(stack.enter_context(TemporaryDirectory()))
                 _copy_indexes(shared.data_dir / "index", copy / "index")
                 shared = _apart(settings, copy, suite.knowledge)
             settings = _apart(settings, shared.data_dir, "altered") if suite.alters else shared
-        retriever = await stack.enter_async_context(server.open_retriever(settings, suite.catalog))
+        retriever = await stack.enter_async_context(open_retriever(settings, suite.catalog))
         if not (suite.own and settings.azure_search_endpoint):
             await _index(suite, retriever, settings.azure_search_endpoint is not None, progress)
         models = choose_models(settings, suite.catalog)
@@ -227,8 +226,8 @@ def _desk(settings: Settings, suite: Suite, retriever: Retriever, models: Models
         catalog=suite.catalog,
         visible=suite.catalog.all if suite.routes else (),
         stage=stage,
-        answers=server.answer_workflow(settings, stage, stage, suite.catalog, models, summaries),
-        prepares=server.answer_workflow(settings, stage, stage, _deep(suite.catalog), silent, summaries),
+        answers=answer_workflow(settings, stage, stage, suite.catalog, models, summaries),
+        prepares=answer_workflow(settings, stage, stage, _deep(suite.catalog), silent, summaries),
         index=index,
         phrases=(NO_ANSWER,) if quotes else None,
         judge=_judge(settings, models),

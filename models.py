@@ -1,31 +1,32 @@
-"""Which models the settings chose: who writes the answers, who decides, and what makes vectors. Part of the wiring."""
+"""Which models the settings chose: who writes the answers, who decides, and who reads again. Part of the wiring."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 
 from domain.agents.answering import ModelError
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.deciding import Decider
+from domain.agents.patience import Patience
 from domain.agents.reply_forms import ReplyForm
+from domain.agents.summaries import Summaries
+from domain.agents.workflow import AnswerModel, build_workflow
 from domain.breaker import Breaker
+from domain.ports import History, Retriever
+from domain.runner import Workflow
 from domain.troubles import Trouble
-from providers.azure_openai import azure_openai_embeddings, azure_openai_model
-from providers.embedding_models import EmbeddingModel, LocalEmbeddings
-from providers.embeddings import installed_embedder
-from providers.entra import Identity
 from providers.extractive import ExtractiveChatModel
-from providers.fallback import Deployment, Deployments
-from providers.model_errors import model_error
-from providers.openai import openai_embeddings, openai_model
 from providers.remedies import agent_remedies, fallback_remedies, model_remedies, small_remedies
-from providers.reranking import RerankServer
 from settings import Settings
 
-Chat = TypeVar("Chat", bound=Deployments | BaseChatModel, covariant=True)
+if TYPE_CHECKING:  # their SDKs take seconds to import: the functions that make them do it, once a setting asks for them
+    from providers.entra import Identity
+    from providers.fallback import Deployment, Deployments
+    from providers.reranking import RerankServer
+
+Chat = TypeVar("Chat", bound="Deployments | BaseChatModel", covariant=True)
 Remedies = Callable[[Settings], Mapping[Trouble, str]]
 
 
@@ -36,27 +37,27 @@ class Model(Generic[Chat]):
     chat: Chat
     name: str
     error: ModelError
-    identity: Identity | None = None
+    identity: "Identity | None" = None
 
     @property
-    def deployments(self) -> tuple[Deployment, ...]:
+    def deployments(self) -> "tuple[Deployment, ...]":
         """Who is asked over the network, in this order."""
-        return self.chat.deployments if isinstance(self.chat, Deployments) else ()
+        return () if isinstance(self.chat, BaseChatModel) else self.chat.deployments
 
     @property
     def state(self) -> str:
         """Its name, and what of it is left alone just now."""
-        paused = self.chat.paused if isinstance(self.chat, Deployments) else ()
+        paused = () if isinstance(self.chat, BaseChatModel) else self.chat.paused
         return f"{self.name} (paused after failures: {' and '.join(paused)})" if paused else self.name
 
     async def close(self) -> None:
-        if isinstance(self.chat, Deployments):
+        if not isinstance(self.chat, BaseChatModel):
             await self.chat.close()
         if self.identity is not None:
             await self.identity.close()
 
 
-AnyModel = Model[Deployments | BaseChatModel]
+AnyModel: TypeAlias = "Model[Deployments | BaseChatModel]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,9 @@ class Models:
 
     answers: AnyModel
     of_agents: Mapping[str, AnyModel]
-    decides: Model[Deployments] | None
+    decides: "Model[Deployments] | None"
     decider: Decider | None
-    reranks: RerankServer | None
+    reranks: "RerankServer | None"
 
     async def close(self) -> None:
         for model in (self.answers, *self.of_agents.values(), *([self.decides] if self.decides else [])):
@@ -85,7 +86,7 @@ def choose_models(settings: Settings, catalog: AgentCatalog) -> Models:
     its = settings.for_decisions
     decides = None if its is None else _deployed(its, small_remedies, its.decision_seconds)
     decider = None if decides is None else _decider(settings, decides)
-    return Models(choose_model(settings), of_agents, decides, decider, RerankServer.of(settings))
+    return Models(choose_model(settings), of_agents, decides, decider, _choose_reranker(settings))
 
 
 def choose_model(settings: Settings) -> AnyModel:
@@ -93,7 +94,34 @@ def choose_model(settings: Settings) -> AnyModel:
     return _choose(settings, model_remedies)
 
 
-def _decider(settings: Settings, model: Model[Deployments]) -> Decider:
+def answer_workflow(
+    settings: Settings,
+    history: History,
+    retriever: Retriever,
+    catalog: AgentCatalog,
+    models: Models,
+    summaries: Summaries | None = None,
+) -> Workflow:
+    """What answers a question, in a turn, in the terminal or in an evaluation."""
+    patience = Patience(settings.turn_first_token_seconds, settings.turn_silence_seconds)
+    model = models.answers
+    own = {agent: AnswerModel(its.chat, its.name) for agent, its in models.of_agents.items()}
+    return build_workflow(
+        history,
+        retriever,
+        catalog,
+        model.chat,
+        model.name,
+        model.error,
+        patience,
+        models.decider,
+        own,
+        models.reranks,
+        summaries,
+    )
+
+
+def _decider(settings: Settings, model: "Model[Deployments]") -> Decider:
     form = None if settings.decision_format == "auto" else ReplyForm(settings.decision_format)
     strict = bool(settings.azure_openai_deployment) or settings.openai_base_url is None
     return Decider(model.chat, model.error, settings.decision_seconds, form, strict)
@@ -109,9 +137,15 @@ def _choose(settings: Settings, remedies: Remedies) -> AnyModel:
     return Model(ExtractiveChatModel(), "embedded, extractive (quotes the documents)", lambda failure: None)
 
 
-def _deployed(settings: Settings, remedies: Remedies, patience: float) -> Model[Deployments]:
+def _deployed(settings: Settings, remedies: Remedies, patience: float) -> "Model[Deployments]":
     """The deployment or model that the settings name, and its fallback where there is one. Each has a breaker of its
     own: what is too slow for one role may do for another."""
+    from providers.azure_openai import azure_openai_model
+    from providers.entra import Identity
+    from providers.fallback import Deployment, Deployments
+    from providers.model_errors import model_error
+    from providers.openai import openai_model
+
     if not settings.azure_openai_deployment:
         name = f"{settings.openai_model} at {settings.openai_base_url or 'api.openai.com'}"
         only = Deployment(name, openai_model(settings), remedies(settings), _breaker(settings))
@@ -129,30 +163,13 @@ def _deployed(settings: Settings, remedies: Remedies, patience: float) -> Model[
     return Model(Deployments([first, second], patience), both, model_error, identity)
 
 
+def _choose_reranker(settings: Settings) -> "RerankServer | None":
+    if settings.rerank_base_url is None:
+        return None
+    from providers.reranking import RerankServer
+
+    return RerankServer.of(settings)
+
+
 def _breaker(settings: Settings) -> Breaker:
     return Breaker(settings.model_breaker_failures, settings.model_breaker_seconds)
-
-
-@asynccontextmanager
-async def open_embeddings(settings: Settings) -> AsyncIterator[EmbeddingModel]:
-    """What makes the vectors of Azure AI Search: Azure OpenAI, else an OpenAI-compatible server, else the embedded model.
-    Raises ValueError when there is none of them."""
-    async with AsyncExitStack() as stack:
-        identity = await stack.enter_async_context(Identity()) if settings.uses_entra else None
-        model = _choose_embeddings(settings, identity)
-        stack.push_async_callback(model.close)
-        yield model
-
-
-def _choose_embeddings(settings: Settings, identity: Identity | None) -> EmbeddingModel:
-    if settings.azure_openai_embedding_deployment:
-        return azure_openai_embeddings(settings, identity)
-    if settings.openai_embedding_model:
-        return openai_embeddings(settings)
-    embedder = installed_embedder() if settings.embeddings == "auto" else None
-    if embedder is None:
-        raise ValueError(
-            f"AZURE_SEARCH_MODE={settings.azure_search_mode} needs vectors: set AZURE_OPENAI_EMBEDDING_DEPLOYMENT or "
-            "OPENAI_EMBEDDING_MODEL, or run `make embeddings`"
-        )
-    return LocalEmbeddings(embedder)

@@ -5,11 +5,11 @@ importing this module has no effects.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from starlette.applications import Starlette
@@ -29,19 +29,16 @@ from db.summaries import SqlSummaryStore
 from db.turns import SqlTurnStore
 from domain.accounts import Accounts
 from domain.agents.catalog import AgentCatalog
-from domain.agents.patience import Patience
 from domain.agents.picking import PickingModel
 from domain.agents.summaries import Summaries
-from domain.agents.workflow import AnswerModel, build_workflow
 from domain.chats import Chats
 from domain.errors import DeskError
 from domain.followers import Followers
-from domain.ingestion import Ingestion
 from domain.library import Library
 from domain.places import PlaceLimits
-from domain.ports import History, RateLimiter, Retriever, Signals
+from domain.ports import RateLimiter, Retriever, Signals
 from domain.queue import TurnQueue
-from domain.runner import TurnLimits, TurnRunner, Workflow
+from domain.runner import TurnLimits, TurnRunner
 from domain.services import Services
 from domain.streams import OpenStreams
 from domain.tokens import Tokens
@@ -50,20 +47,18 @@ from drain import Deadlines, Drain
 from graph.view import create_graphql
 from health import Checked, health_routes
 from logs import configure_logs
-from models import Models, choose_models, open_embeddings
-from providers.azure_search import AzureSearch
-from providers.embedded_search import EmbeddedSearch
-from providers.embeddings import installed_embedder
-from providers.entra import Identity
+from models import Models, answer_workflow, choose_models
 from providers.memory_log import MemoryTurnLog
 from providers.memory_signals import MemorySignals
 from providers.password_hashing import Argon2Hasher
 from providers.rate_limits import RedisRateLimiter, WindowRateLimiter
-from providers.redis_log import RedisTurnLog
-from providers.redis_signals import RedisSignals
 from providers.secrets import token_secrets
 from rest.app import create_rest
+from search import ingest, open_retriever
 from settings import Settings
+
+if TYPE_CHECKING:  # `_open_log` imports it where there is a Redis
+    from providers.redis_log import RedisTurnLog
 
 _log = structlog.get_logger()
 
@@ -78,7 +73,7 @@ class Desk:
     models: Models
     database: Database
     runner: TurnRunner
-    turn_log: MemoryTurnLog | RedisTurnLog
+    turn_log: "MemoryTurnLog | RedisTurnLog"
 
     @property
     def choices(self) -> dict[str, str]:
@@ -94,29 +89,12 @@ class Desk:
 
     @property
     def parts(self) -> Mapping[str, Checked]:
-        shared = {"redis": self.turn_log} if isinstance(self.turn_log, RedisTurnLog) else {}
+        shared = {} if isinstance(self.turn_log, MemoryTurnLog) else {"redis": self.turn_log}
         return {"database": self.database, "search": self.retriever, **shared}
 
     @property
     def draining(self) -> bool:
         return self.runner.draining
-
-
-@asynccontextmanager
-async def open_retriever(settings: Settings, catalog: AgentCatalog) -> AsyncIterator[Retriever]:
-    """Azure AI Search, else the embedded index in the data folder."""
-    async with AsyncExitStack() as stack:
-        retriever: AzureSearch | EmbeddedSearch
-        if settings.azure_search_endpoint:
-            identity = await stack.enter_async_context(Identity()) if settings.uses_entra else None
-            model = await stack.enter_async_context(open_embeddings(settings)) if settings.uses_vectors else None
-            retriever = AzureSearch.of(settings, catalog.names, identity, model)
-        else:
-            retriever = EmbeddedSearch(
-                settings.data_dir / "index", installed_embedder() if settings.embeddings == "auto" else None
-            )
-        stack.push_async_callback(retriever.close)
-        yield retriever
 
 
 @asynccontextmanager
@@ -140,7 +118,7 @@ async def _open_limiter(settings: Settings) -> AsyncIterator[RateLimiter]:
 
 
 @asynccontextmanager
-async def _open_log(settings: Settings) -> AsyncIterator[tuple[MemoryTurnLog | RedisTurnLog, Signals]]:
+async def _open_log(settings: Settings) -> "AsyncIterator[tuple[MemoryTurnLog | RedisTurnLog, Signals]]":
     """The turn log and the signals: in Redis where there is one, else in this process."""
     if settings.redis_url is None:
         memory = MemoryTurnLog(settings.turn_log_linger_seconds)
@@ -149,6 +127,9 @@ async def _open_log(settings: Settings) -> AsyncIterator[tuple[MemoryTurnLog | R
         finally:
             await memory.close()
         return
+    from providers.redis_log import RedisTurnLog
+    from providers.redis_signals import RedisSignals
+
     url, prefix = settings.redis_url.get_secret_value(), settings.redis_prefix
     log = RedisTurnLog(url, prefix, settings.turn_log_linger_seconds, settings.turn_lease_seconds)
     signals = RedisSignals(url, prefix)
@@ -158,40 +139,6 @@ async def _open_log(settings: Settings) -> AsyncIterator[tuple[MemoryTurnLog | R
     finally:
         await signals.close()
         await log.close()
-
-
-def answer_workflow(
-    settings: Settings,
-    history: History,
-    retriever: Retriever,
-    catalog: AgentCatalog,
-    models: Models,
-    summaries: Summaries | None = None,
-) -> Workflow:
-    """What answers a question, in a turn, in the terminal or in an evaluation."""
-    patience = Patience(settings.turn_first_token_seconds, settings.turn_silence_seconds)
-    model = models.answers
-    own = {agent: AnswerModel(its.chat, its.name) for agent, its in models.of_agents.items()}
-    return build_workflow(
-        history,
-        retriever,
-        catalog,
-        model.chat,
-        model.name,
-        model.error,
-        patience,
-        models.decider,
-        own,
-        models.reranks,
-        summaries,
-    )
-
-
-async def ingest(
-    settings: Settings, catalog: AgentCatalog, retriever: Retriever, progress: Callable[[str, int, int], None] | None
-) -> None:
-    """Brings every agent's index up to date with its knowledge base."""
-    await Ingestion(retriever).run([(agent.name, agent.knowledge_base) for agent in catalog.all], progress)
 
 
 @asynccontextmanager
@@ -275,7 +222,7 @@ def create_app(settings: Settings) -> Starlette:
         async with open_desk(settings) as desk:
             await desk.database.require_migrated()
             if not settings.azure_search_endpoint:
-                await ingest(settings, desk.services.agents, desk.retriever, None)
+                await ingest(desk.services.agents, desk.retriever)
                 if examples := [text for agent in desk.services.agents.all for text in agent.examples]:
                     # Or the first question waits for their vectors.
                     await desk.retriever.likeness(examples[0], examples)

@@ -1,6 +1,23 @@
-"""For all tests: how what is logged in this process looks."""
+"""For all tests: how what is logged in this process looks, and the order in which files are run."""
 
+import pytest
 import structlog
+
+LONGEST = (
+    "test_soak.py",
+    "test_local_model.py",
+    "test_public_sample.py",
+    "test_drain.py",
+    "test_cli.py",
+    "test_workers.py",
+    "test_doctor.py",
+)
+"""Files that take a minute or more. They come first, or the last of them runs alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
 
 # The prettier tracebacks, which are structlog's own default, take seconds where the machine is busy.
 structlog.configure(

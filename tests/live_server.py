@@ -3,7 +3,7 @@
     with live_server({"RATE_LIMIT_SEND": "3/minute"}) as url:
         httpx.get(f"{url}/readyz")
 
-    processes: list[subprocess.Popen[bytes]] = []
+    processes: list[Running] = []
     with live_server(processes=processes):
         processes[0].send_signal(signal.SIGTERM)
 
@@ -29,8 +29,10 @@ from pydantic import AliasChoices
 
 from settings import Settings
 from soak.ports import free_port
+from tests.forking import Forked, run
 
 HOUSE = Path(__file__).resolve().parent.parent
+Running = subprocess.Popen[bytes] | Forked
 READY_WITHIN = 120.0
 """Seconds, on a busy machine, for migrating, indexing the sample knowledge bases and starting."""
 POLL_EVERY = 0.05
@@ -54,7 +56,7 @@ def live_server(
     *,
     tracebacks: bool = False,
     by_command: bool = False,
-    processes: list[subprocess.Popen[bytes]] | None = None,
+    processes: list[Running] | None = None,
     log: Path | None = None,
 ) -> Iterator[str]:
     """The base URL of a server that is ready. `tracebacks` says that its log may hold some; `by_command` starts it by
@@ -64,25 +66,17 @@ def live_server(
         log = log or Path(folder) / "server.log"
         variables = _environment(Path(folder), env or {})
         if env and not OWN_DATA.isdisjoint(env):
-            _run(["-c", "import cli; cli.main()", "migrate"], variables, folder)
+            _run("migrate", variables, Path(folder))
         else:
             copytree(_prepared(), Path(folder) / "data", dirs_exist_ok=True)
         port = free_port()
-        uvicorn = ["-m", "uvicorn", "server:app", "--app-dir", str(HOUSE), "--port", str(port),
-                   "--ws", "frames:Frames", "--no-access-log"]  # fmt: skip
-        with log.open("w") as out:
-            server = subprocess.Popen(
-                [sys.executable, *(["-c", "import cli; cli.main()", "serve"] if by_command else uvicorn)],
-                cwd=folder,
-                env={**variables, "PORT": str(port)},
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
+        log.write_bytes(b"")
+        server = _start(Path(folder), {**variables, "PORT": str(port)}, log, by_command)
         if processes is not None:
             processes.append(server)
         url = f"http://127.0.0.1:{port}"
         try:
-            _wait_until_ready(url, server, log)
+            wait_until_ready(url, server, log)
             yield url
         finally:
             _stop(server)
@@ -96,7 +90,7 @@ def _prepared() -> Path:
     folder = TemporaryDirectory(prefix="answerdesk-prepared-")
     atexit.register(folder.cleanup)
     for command in ("migrate", "ingest"):
-        _run(["-c", "import cli; cli.main()", command], _environment(Path(folder.name), {}), folder.name)
+        _run(command, _environment(Path(folder.name), {}), Path(folder.name))
     return Path(folder.name) / "data"
 
 
@@ -110,14 +104,24 @@ def _environment(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
     return inherited | {"PYTHONPATH": str(HOUSE), "DATA_DIR": str(folder / "data"), **DEFAULTS, **env}
 
 
-def _run(arguments: list[str], env: Mapping[str, str], folder: str) -> None:
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=env, capture_output=True, text=True, check=False
-    )
+def _run(command: str, env: Mapping[str, str], folder: Path) -> None:
+    done = run("cli:main", [command], folder, env, READY_WITHIN)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+def _start(folder: Path, env: Mapping[str, str], log: Path, by_command: bool) -> Running:
+    """Forked, unless it has workers, which it has to spawn itself."""
+    if int(env.get("WORKERS", "1")) > 1:
+        command = [sys.executable, "-c", "import cli; cli.main()", "serve"]
+        with log.open("a") as out:
+            return subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=subprocess.STDOUT)
+    if by_command:
+        return Forked("cli:main", ["serve"], folder, env, log)
+    uvicorn = ["server:app", "--app-dir", str(HOUSE), "--port", env["PORT"], "--ws", "frames:Frames", "--no-access-log"]
+    return Forked("uvicorn.main:main", uvicorn, folder, env, log)
+
+
+def wait_until_ready(url: str, server: Running, log: Path) -> None:
     deadline = time.monotonic() + READY_WITHIN
     with httpx.Client(trust_env=False, timeout=10) as client:
         while time.monotonic() < deadline:
@@ -132,7 +136,7 @@ def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> N
     raise AssertionError(f"the server did not become ready:\n{log.read_text('utf-8')}")
 
 
-def _stop(server: subprocess.Popen[bytes]) -> None:
+def _stop(server: Running) -> None:
     if server.poll() is None:
         server.send_signal(signal.SIGTERM)
         try:

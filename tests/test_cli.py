@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from settings import HOUSE
+from tests.forking import run
 from tests.standins.azure_openai import AzureOpenAIStandIn
 from tests.standins.azure_search import AzureSearchStandIn
-
-COMMAND = [sys.executable, "-c", "import cli; cli.main()"]
 
 
 def answerdesk(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -24,9 +23,7 @@ def answerdesk(folder: Path, *arguments: str, **variables: str) -> subprocess.Co
     }
     for name in (name for name in os.environ if name.startswith("COV")):
         environment[name] = os.environ[name]
-    return subprocess.run(
-        [*COMMAND, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
-    )
+    return run("cli:main", arguments, folder, environment, 120)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +37,13 @@ def test_help_explains_itself(folder: Path) -> None:
     assert told.returncode == 0
     for command in ("serve", "ask", "ingest", "evaluate", "migrate", "export-schema"):
         assert command in told.stdout
+
+
+def test_it_is_installed_as_a_command(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("answerdesk")
+    done = subprocess.run([command, "migrate"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "data" / "answerdesk.sqlite3").is_file()
 
 
 def test_a_question_is_answered_with_its_sources(folder: Path) -> None:

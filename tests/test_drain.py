@@ -19,7 +19,7 @@ import websockets
 
 from drain import CLOSING, SUPERVISOR, Deadlines
 from settings import HOUSE
-from tests.live_server import live_server
+from tests.live_server import Running, live_server
 from tests.redis_servers import redis_prefix
 from tests.standins.azure_openai import AzureOpenAIStandIn
 from tests.standins.faults import Hang
@@ -79,7 +79,7 @@ def serve(upstream: AzureOpenAIStandIn, data: Path, tmp_path: Path) -> Iterator[
     with ExitStack() as stack:
 
         def start(seconds: str, *, by_command: bool = False, tracebacks: bool = False, **variables: str) -> Server:
-            processes: list[subprocess.Popen[bytes]] = []
+            processes: list[Running] = []
             env = {**shared, "SHUTDOWN_SECONDS": seconds, **variables}
             server = live_server(env, by_command=by_command, tracebacks=tracebacks, processes=processes)
             return Server(stack.enter_context(server), processes[0], database)

@@ -1,7 +1,6 @@
 """Followers that do not read: they hold nobody up, cost little memory, and lose nothing."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 
 from domain.agents.grounding import NOT_GROUNDED
 from tests.followers import TRANSPORTS, Event, Follower, checked
-from tests.live_server import live_server
+from tests.live_server import Running, live_server
 from tests.standins.azure_openai import AzureOpenAIStandIn
 from tests.standins.faults import Hang
 
@@ -25,7 +24,7 @@ RECEIVE_BUFFER = 65_536
 @dataclass(frozen=True)
 class Server:
     base: str
-    process: "subprocess.Popen[bytes]"
+    process: Running
 
     @property
     def peak(self) -> int:
@@ -44,7 +43,7 @@ def upstream() -> Iterator[AzureOpenAIStandIn]:
 
 @pytest.fixture
 def server(upstream: AzureOpenAIStandIn) -> Iterator[Server]:
-    processes: list[subprocess.Popen[bytes]] = []
+    processes: list[Running] = []
     settings = {
         "MAX_ANSWER_CHARACTERS": "10000000",
         "TURN_LOG_LINGER_SECONDS": "0",

@@ -5,7 +5,6 @@ import base64
 import json
 import signal
 import sqlite3
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import httpx
 import websockets
 from websockets.asyncio.client import ClientConnection
 
+from tests.live_server import Running
 from tests.rest.event_frames import RESTART, is_comment, read_frame
 
 QUESTION = "What is the nano pricing plan?"
@@ -55,7 +55,7 @@ class Told:
 @dataclass(frozen=True)
 class Server:
     url: str
-    process: "subprocess.Popen[bytes]"
+    process: Running
     database: Path
 
     def terminate(self) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -19,6 +18,7 @@ from evaluation.results import read_result
 from evaluator import Evaluator, Options, Report
 from settings import HOUSE, Settings
 from tests.evaluation.tiny import write, write_data, write_desk
+from tests.forking import run
 from tests.standins.azure_openai import AzureOpenAIStandIn
 from tests.standins.azure_search import AzureSearchStandIn
 from tests.standins.faults import FilterPrompt, Hang, Refuse
@@ -52,7 +52,7 @@ def evaluator(folder: Path, variables: dict[str, str], monkeypatch: pytest.Monke
     def ask(suite: str, **told: Any) -> Evaluator:
         for name, value in {**variables, **{name: told.pop(name) for name in list(told) if name.isupper()}}.items():
             monkeypatch.setenv(name, value)
-        return Evaluator(Settings(_env_file=None), Options(suite, **told), lambda *_: None)
+        return Evaluator(Settings(_env_file=None), Options(suite, 1, **told), lambda *_: None)
 
     return ask
 
@@ -69,8 +69,7 @@ def figures(report: Report) -> dict[str, float]:
 def command(folder: Path, variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     coverage = {name: value for name, value in os.environ.items() if name.startswith("COV")}
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(HOUSE), "COLUMNS": "160", **coverage, **variables}
-    run = [sys.executable, "-c", "import cli; cli.main()", "evaluate", *arguments]
-    return subprocess.run(run, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    return run("cli:main", ["evaluate", *arguments], folder, environment, 300)
 
 
 def test_own_cases_are_measured_shown_and_kept(folder: Path, variables: dict[str, str]) -> None:

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from graph.limits import Limits
 from graph.persisted import PersistedDocuments
 from graph.schema import create_schema
 from settings import HOUSE, Settings
+from tests.forking import run
 from tests.graph.desk import Desk, code_of, open_desk
 from tests.graph.test_persisted import TRANSPORTS, Ask, by_post, hashed, identified, sha256
 
@@ -219,8 +218,7 @@ def test_the_server_does_not_start_with_a_broken_one(tmp_path: Path) -> None:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     env = {**kept, "PYTHONPATH": str(HOUSE), "DATA_DIR": str(tmp_path / "data"), "EMBEDDINGS": "off", "PORT": "0",
            "AGENTS_FILE": "agents.toml", "TRUSTED_DOCUMENTS": "trusted"}  # fmt: skip
-    command = [sys.executable, "-c", "import cli; cli.main()", "serve"]
-    ended = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+    ended = run("cli:main", ["serve"], tmp_path, env, 120)
     assert ended.returncode == 1
     told = " ".join(ended.stderr.split())
     assert "trusted/old.graphql: Cannot query field 'fax' on type 'User'." in told

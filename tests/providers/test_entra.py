@@ -170,7 +170,7 @@ async def test_an_identity_without_a_role_is_refused(azure: Azure) -> None:
 
 async def examined(azure: Azure, folder: Path) -> dict[str, Finding]:
     settings = azure.settings(data_dir=folder, azure_search_index_prefix="answerdesk")
-    return {finding.service: finding for finding in await Doctor(settings).examine()}
+    return {finding.service: finding for finding in await Doctor(settings, 30).examine()}
 
 
 async def test_the_doctor_names_the_roles_to_give(azure: Azure, tmp_path: Path) -> None:
