@@ -129,10 +129,10 @@ def sentences(text: str) -> list[Span]:
 
 
 def _goes_on(text: str, before: Span, piece: Span, new_line: bool) -> bool:
-    """Whether a piece is no sentence of its own, but the rest of the one before it."""
+    """Whether a piece is no sentence of its own, but the rest of the one before it: of an image too, `![label](address)`."""
     if new_line and (_CLOSED.search(text, before.start, before.end) or _BULLET.match(text, piece.start)):
         return False
-    if _CONTINUES.match(text, piece.start):
+    if _CONTINUES.match(text, piece.start) or text[piece.start - 1 : piece.start + 1] == "![":
         return True
     abbreviated = _ABBREVIATED.search(text, before.start, before.end)
     return not new_line and text[piece.start].isdigit() and abbreviated is not None

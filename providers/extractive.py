@@ -20,6 +20,7 @@ from domain.agents.extraction import Quote, extract
 from domain.agents.prompts import EVIDENCE
 from domain.agents.state import Evidence
 from domain.knowledge import Passage
+from domain.terms import sentences
 
 NO_ANSWER = "The documents that I answer from do not say."
 """The whole answer when no need could be answered."""
@@ -119,10 +120,26 @@ def _written(lines: Sequence[Sequence[Quote]], numbered: NumberedPassages, said:
             if key not in said:
                 said.add(key)
                 lead = f"{quote.lead}: " if quote.lead else ""
-                quoted.append(f"{lead}{quote.text} [{number}]")
+                quoted += [(one, number) for one in _sentences(lead + quote.text)]
         if quoted:
-            written.append(" ".join(quoted))
+            written.append(_line(quoted))
     return "\n".join(written)
+
+
+def _sentences(text: str) -> list[str]:
+    """A sentence of a passage can be several where the passage's quotation marks do not stand around it."""
+    return [text[span.start : span.end] for span in sentences(text)]
+
+
+def _line(quoted: Sequence[tuple[str, int]]) -> str:
+    """Sentences with their markers. One that would run into the sentence before it (`Same as regular season`) begins a
+    line of its own: a marker stands behind one sentence."""
+    line, before = "", ""
+    for text, number in quoted:
+        between = " " if len(sentences(f"{before} {text}")) > 1 else "\n"
+        line += f"{between if before else ''}{text} [{number}]"
+        before = text
+    return line
 
 
 def _last(messages: Sequence[BaseMessage], text: str) -> ChatGenerationChunk:

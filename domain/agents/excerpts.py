@@ -11,14 +11,17 @@ EXCERPT = 600
 def excerpt(text: str, around: Span | None = None) -> str:
     """Whole sentences of a passage, those of `around` among them, with … where something is left out; nothing in it is
     active."""
-    if len(text) <= EXCERPT:
-        return inert_text(text)
-    start, end = _window(text, around)
-    cut = text[start:end]
+    shown = inert_text(text)
+    if len(shown) <= EXCERPT:
+        return shown
+    if around is not None and shown != text:
+        around = Span(len(inert_text(text[: around.start])), len(inert_text(text[: around.end])))
+    start, end = _window(shown, around)
+    cut = shown[start:end]
     if len(cut) > EXCERPT - 4:
         cut = cut[: EXCERPT - 4].rpartition(" ")[0] or cut[: EXCERPT - 4]
         end = start + len(cut)
-    return inert_text(f"{'… ' if start else ''}{cut.rstrip()}{' …' if end < len(text) else ''}")
+    return f"{'… ' if start else ''}{cut.rstrip()}{' …' if end < len(shown) else ''}"
 
 
 def _window(text: str, around: Span | None) -> tuple[int, int]:

@@ -49,6 +49,8 @@ _PLACEHOLDER = re.compile(
 )
 """`<TOKEN>` or `<your key>`, which no browser knows as an element: it is something to fill in."""
 _BACKTICKS = re.compile(r"`+")
+_CITING = re.compile(rf"(?:[.!?…]['\"”’)]*|'')[ \t]+{_NUMBERS}(?![(\w])")
+"""A marker behind the end of a sentence or a quotation: never in code, but between the marks of TeX's ``quotations''."""
 _URL = re.compile(r"(?:https?://|ftp://|www\.)[^\s<>\"`\]]+", re.IGNORECASE)
 _BEHIND = re.compile(r"[.,;:!?'\"*_~]+\Z")
 _SCHEMES = ("http://", "https://", "ftp://", "www.")
@@ -180,7 +182,8 @@ class MarkupReader:
 
 
 def _inline_code(text: str, opening: re.Match[str], final: bool) -> Piece | None:
-    """Code ends with as many backticks as it begins with, in the same paragraph. Otherwise they mark nothing."""
+    """Code ends with as many backticks as it begins with, in the same paragraph, and nothing is cited in it. Otherwise they
+    mark nothing."""
     if opening[0].startswith(" "):
         return Plain(opening[0][: -len(opening[0].lstrip())])
     run = _BACKTICKS.match(text, opening.start())
@@ -192,8 +195,9 @@ def _inline_code(text: str, opening: re.Match[str], final: bool) -> Piece | None
         end = closing.end()
         if end == len(text) and not final:
             return None
-        if len(closing[0]) == len(run[0]) and "\n\n" not in text[run.end() : end]:
-            return Code(text[opening.start() : end])
+        inside = text[run.end() : closing.start()]
+        if len(closing[0]) == len(run[0]) and "\n\n" not in inside:
+            return Plain(text[opening.start() : run.end()]) if _CITING.search(inside) else Code(text[opening.start() : end])
     uncertain = len(text) - run.end() < MAX_CODE and "\n\n" not in text[run.end() :]
     return None if uncertain and not final else Plain(text[opening.start() : run.end()])
 

@@ -72,6 +72,7 @@ def split(text: str) -> list[str]:
         ),
         ("A line that is\nwrapped goes on. Done", ["A line that is\nwrapped goes on.", "Done"]),
         ("It is the end.\nthe next begins small", ["It is the end.", "the next begins small"]),
+        ("See the icon![an icon](a/b.png). Go on.", ["See the icon![an icon](a/b.png).", "Go on."]),
         ("These:\n– one\n– two", ["These:", "– one", "– two"]),
         ("Of these\n– one\n– two", ["Of these", "– one", "– two"]),
         (" \n\n ", []),

@@ -82,6 +82,21 @@ def test_the_same_sentence_is_not_said_twice() -> None:
     assert answer(asking(("How many books can I borrow?", copies))).count("12 books") == 1
 
 
+def test_what_does_not_end_like_a_sentence_ends_its_line() -> None:
+    text = "A study room has a screen and a desk\n\nIt seats six people."
+    assert answer(asking(("How many people does a study room seat?", [("Study rooms", text)]))).splitlines() == [
+        "A study room has a screen and a desk [1]",
+        "It seats six people. [1]",
+    ]
+
+
+def test_every_sentence_of_a_quotation_has_its_marker() -> None:
+    text = '"You can book it. The hall is ""open"" to readers. Renting the hall costs $40. It is loud.""'
+    assert answer(asking(("What does renting the hall cost readers?", [("Hall", text)]))) == (
+        'The hall is ""open"" to readers. [1] Renting the hall costs $40. [1]'
+    )
+
+
 @pytest.mark.parametrize(
     "question", ["What is the capital of Peru?", "How many books can I borrow in Norway?", "What does card 7781 cost?"]
 )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from domain.agents.citations import CitationWriter
+from domain.agents.inert import inert_text
 from domain.agents.prompts import Numbered
 from domain.agents.state import Evidence, Need
 from domain.knowledge import Chunk, Passage
@@ -156,6 +157,12 @@ def test_code_is_left_as_it_is() -> None:
     assert [source.document_id for source in writer.sources] == ["doc2"]
 
 
+def test_a_marker_between_quotation_marks_of_tex_is_checked_like_any_other() -> None:
+    tape, writer = written("A reader may borrow `` twelve '' books . [7] The copier stands `` beside '' the door . [4]")
+    assert tape.text == "A reader may borrow `` twelve '' books . [1] The copier stands `` beside '' the door . [2]"
+    assert [source.document_id for source in writer.sources] == ["doc2", "doc4"]
+
+
 def test_only_links_to_the_documents_own_hosts_stay_active() -> None:
     tape, _ = written(
         "See [the page](https://lib.example/b) or [this](http://evil.example/?q=1), ![](http://evil.example/i.png)"
@@ -174,3 +181,12 @@ def test_an_excerpt_shows_what_is_cited() -> None:
     assert "The lift is out of order on Mondays." in source.excerpt
     assert len(source.excerpt) <= 600
     assert (source.excerpt[0], source.excerpt[-1]) == ("…", "…")
+
+
+def test_an_excerpt_is_cut_between_links_and_images() -> None:
+    link = f"[the page that tells more of the lift](https://lib.example/{'lift' * 20})"
+    long = f"Not on Mondays. The lift is out of order on Mondays, {'says the desk, ' * 35} and {link} has more. Filler. "
+    _, writer = written("On Mondays the lift is out of order [1].", texts=[long])
+    [source] = writer.sources
+    assert "the page that" in source.excerpt
+    assert source.excerpt.strip("… ") in inert_text(long)
