@@ -197,7 +197,11 @@ def _inline_code(text: str, opening: re.Match[str], final: bool) -> Piece | None
             return None
         inside = text[run.end() : closing.start()]
         if len(closing[0]) == len(run[0]) and "\n\n" not in inside:
-            return Plain(text[opening.start() : run.end()]) if _CITING.search(inside) else Code(text[opening.start() : end])
+            return (
+                Plain(text[opening.start() : run.end()])
+                if _CITING.search(inside)
+                else Code(text[opening.start() : end])
+            )
     uncertain = len(text) - run.end() < MAX_CODE and "\n\n" not in text[run.end() :]
     return None if uncertain and not final else Plain(text[opening.start() : run.end()])
 

@@ -185,7 +185,9 @@ def test_an_excerpt_shows_what_is_cited() -> None:
 
 def test_an_excerpt_is_cut_between_links_and_images() -> None:
     link = f"[the page that tells more of the lift](https://lib.example/{'lift' * 20})"
-    long = f"Not on Mondays. The lift is out of order on Mondays, {'says the desk, ' * 35} and {link} has more. Filler. "
+    long = (
+        f"Not on Mondays. The lift is out of order on Mondays, {'says the desk, ' * 35} and {link} has more. Filler. "
+    )
     _, writer = written("On Mondays the lift is out of order [1].", texts=[long])
     [source] = writer.sources
     assert "the page that" in source.excerpt
