@@ -56,11 +56,12 @@ def live_server(
     *,
     tracebacks: bool = False,
     by_command: bool = False,
+    forked: bool = True,
     processes: list[Running] | None = None,
     log: Path | None = None,
 ) -> Iterator[str]:
     """The base URL of a server that is ready. `tracebacks` says that its log may hold some; `by_command` starts it by
-    `answerdesk serve`, with its workers. Servers that are given one DATA_DIR share what is in it. The process is added
+    `answerdesk serve`, with its workers; without `forked` it has memory of its own from the start. Servers that are given one DATA_DIR share what is in it. The process is added
     to `processes`, for who wants to end it otherwise. What it logs goes to the file `log`."""
     with TemporaryDirectory(prefix="answerdesk-live-") as folder:
         log = log or Path(folder) / "server.log"
@@ -71,7 +72,7 @@ def live_server(
             copytree(_prepared(), Path(folder) / "data", dirs_exist_ok=True)
         port = free_port()
         log.write_bytes(b"")
-        server = _start(Path(folder), {**variables, "PORT": str(port)}, log, by_command)
+        server = _start(Path(folder), {**variables, "PORT": str(port)}, log, by_command, forked)
         if processes is not None:
             processes.append(server)
         url = f"http://127.0.0.1:{port}"
@@ -109,16 +110,27 @@ def _run(command: str, env: Mapping[str, str], folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _start(folder: Path, env: Mapping[str, str], log: Path, by_command: bool) -> Running:
-    """Forked, unless it has workers, which it has to spawn itself."""
-    if int(env.get("WORKERS", "1")) > 1:
-        command = [sys.executable, "-c", "import cli; cli.main()", "serve"]
-        with log.open("a") as out:
-            return subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=subprocess.STDOUT)
-    if by_command:
-        return Forked("cli:main", ["serve"], folder, env, log)
-    uvicorn = ["server:app", "--app-dir", str(HOUSE), "--port", env["PORT"], "--ws", "frames:Frames", "--no-access-log"]
-    return Forked("uvicorn.main:main", uvicorn, folder, env, log)
+def _start(folder: Path, env: Mapping[str, str], log: Path, by_command: bool, forked: bool) -> Running:
+    """Forked if told, unless it has workers, which it has to spawn itself."""
+    program, arguments = "cli:main", ["serve"]
+    if not by_command:
+        program = "uvicorn.main:main"
+        arguments = [
+            "server:app",
+            "--app-dir",
+            str(HOUSE),
+            "--port",
+            env["PORT"],
+            "--ws",
+            "frames:Frames",
+            "--no-access-log",
+        ]
+    if forked and int(env.get("WORKERS", "1")) == 1:
+        return Forked(program, arguments, folder, env, log)
+    module = program.partition(":")[0]
+    with log.open("a") as out:
+        command = [sys.executable, "-c", f"import {module}; {module}.main()", *arguments]
+        return subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=subprocess.STDOUT)
 
 
 def wait_until_ready(url: str, server: Running, log: Path) -> None:

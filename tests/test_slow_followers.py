@@ -49,7 +49,7 @@ def server(upstream: AzureOpenAIStandIn) -> Iterator[Server]:
         "TURN_LOG_LINGER_SECONDS": "0",
         "TURN_SILENCE_SECONDS": "120",
     }
-    with live_server({**upstream.environment(), **settings}, processes=processes) as base:
+    with live_server({**upstream.environment(), **settings}, forked=False, processes=processes) as base:
         yield Server(base, processes[0])
 
 
