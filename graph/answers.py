@@ -1,6 +1,6 @@
 """What is sent for one result of an operation, the same over every protocol."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -25,19 +25,18 @@ class Answer:
     errors: list[dict[str, Any]] | None = None
 
 
-async def answers(results: Results, context: DeskContext) -> AsyncGenerator[Answer, None]:
-    """Each result of an operation, one after the other; `results` are closed in the end."""
+async def answers(results: Results, context: DeskContext) -> AsyncGenerator[Sequence[Answer], None]:
+    """The results of an operation, those together that came at once; `results` are closed in the end."""
     async with aclosing(results):
         async for result in results:
             run = run_of(result.data)
             if run is None:
                 answer = answer_of(result, context)
                 errors = answer["errors"] if is_request_error(result) else None
-                yield Answer(encode(answer), context.cursor, errors)
+                yield (Answer(encode(answer), context.cursor, errors),)
                 continue
             while taken := await run.read():
-                for seq, data in taken:
-                    yield Answer(b'{"data":%b}' % data, seq)
+                yield [Answer(b'{"data":%b}' % data, seq) for seq, data in taken]
 
 
 def answer_of(result: ExecutionResult, context: DeskContext) -> dict[str, Any]:

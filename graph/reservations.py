@@ -107,8 +107,8 @@ class Reservation:
     async def _run(self, operation_id: str, results: Results, context: DeskContext) -> None:
         try:
             async with aclosing(answers(results, context)) as sent:
-                async for answer in sent:
-                    await self._outbox.put(_next(operation_id, answer.body))
+                async for together in sent:
+                    await self._outbox.put(b"".join([_next(operation_id, answer.body) for answer in together]))
             await self._outbox.put(_complete(operation_id))
         except Exception as error:
             told = tell(GraphQLError("failed", original_error=error), context.request_id)

@@ -155,8 +155,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
                 operation_name=operation.operation_name,
             )
             async with aclosing(answers(cast("Results", results), context)) as sent:
-                async for answer in sent:
-                    await self._tell(operation, answer)
+                async for together in sent:
+                    for answer in together:
+                        await self._tell(operation, answer)
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except WebSocketDisconnected:
             return

@@ -77,6 +77,6 @@ class ResultStream(LiveBody):
     async def _framed(self, results: Results, context: DeskContext) -> AsyncGenerator[bytes, None]:
         yield self.opening
         async with aclosing(answers(results, context)) as sent:
-            async for answer in sent:
-                yield self.frame(answer)
+            async for together in sent:
+                yield b"".join([self.frame(answer) for answer in together])
         yield self.closing
