@@ -17,6 +17,13 @@ async def blocks(response: httpx.Response) -> AsyncIterator[str]:
             yield block
 
 
+async def next_event(received: AsyncIterator[str]) -> tuple[str | None, str, Any]:
+    """As `event`, of the next block that is no comment: a slow server fills its silence."""
+    while (block := await anext(received)) == ":":
+        pass
+    return event(block)
+
+
 def event(block: str) -> tuple[str | None, str, Any]:
     """id, event and data."""
     fields = {name: value.removeprefix(" ") for name, _, value in (line.partition(":") for line in block.split("\n"))}

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.graph.desk import TEXT, Desk, Held
-from tests.graph.event_streams import blocks, event
+from tests.graph.event_streams import blocks, event, next_event
 
 pytestmark = pytest.mark.conformance("graphql-sse, distinct connections")
 SEND = """subscription($input: SendMessageInput!) { sendMessage(input: $input) {
@@ -68,7 +68,7 @@ async def test_silence_is_filled_with_comments(desk: Desk, token: str, chat: str
     async with stream(desk, SEND, variables, token) as response, asyncio.timeout(10):
         received = blocks(response)
         assert await anext(received) == ":"
-        events = [event(await anext(received)) for _ in range(3)]
+        events = [await next_event(received) for _ in range(3)]
         assert events[-1][2]["data"]["sendMessage"]["text"] == "Nano "
         assert [await anext(received), await anext(received)] == [":", ":"]
         held.release.set()
@@ -109,7 +109,7 @@ async def test_leaving_ends_the_following_and_not_the_turn(desk: Desk, token: st
     async with stream(desk, SEND, variables, token) as response:
         received = blocks(response)
         await anext(received)
-        turn = event(await anext(received))[2]["data"]["sendMessage"]["turnId"]
+        turn = (await next_event(received))[2]["data"]["sendMessage"]["turnId"]
         assert desk.streams._ends
     async with asyncio.timeout(5):
         while desk.streams._ends:
@@ -144,7 +144,7 @@ async def test_a_client_that_reconnects_goes_on_after_the_event_that_it_saw_last
     async with stream(desk, SEND, keyed(chat), token) as response, asyncio.timeout(10):
         received = blocks(response)
         assert await anext(received) == ":"
-        seen = [event(await anext(received))]
+        seen = [await next_event(received)]
     query, variables = SEND, keyed(chat, after=2)
     if not asks_again:
         query, variables = RESUME, {"turn": seen[0][2]["data"]["sendMessage"]["turnId"], "after": 2}
@@ -152,11 +152,8 @@ async def test_a_client_that_reconnects_goes_on_after_the_event_that_it_saw_last
         if len(seen) == 3:
             held.release.set()
         async with stream(desk, query, variables, token, last_event_id=seen[-1][0]) as response, asyncio.timeout(10):
-            received = blocks(response)
-            while (block := await anext(received)) == ":":
-                pass
-        assert event(block)[0] in (None, str(len(seen) + 1))
-        seen.append(event(block))
+            seen.append(await next_event(blocks(response)))
+        assert seen[-1][0] in (None, str(len(seen)))
     assert [(id, kind) for id, kind, _ in seen] == [
         *((str(seq), "next") for seq in range(1, len(seen))),
         (None, "complete"),
