@@ -155,7 +155,8 @@ class Rewriter:
 
     async def _belongs(self, question: str, topic: Mention, agents: Sequence[Agent], reader: Reader) -> bool:
         """Whether some document speaks of the question's words and the topic's together. Without documents: yes."""
-        asked, about = set(content_terms(question)), set(topic.stems)
+        asked, about = _telling(question), set(topic.stems)
+        things = {m.head for m in mentions(question, -1, Role.USER) if _is_bare_thing(m)}
         if not asked:
             return True
         known = False
@@ -163,7 +164,7 @@ class Rewriter:
             for passage in await self._retriever.search(agent.name, f"{question} {topic.text}", 5, reader):
                 known = True
                 held = set(terms(f"{passage.chunk.title} {passage.chunk.text}"))
-                if 2 * len(asked & held) >= len(asked) and about & held:
+                if 2 * len(asked & held) >= len(asked) and about & held and things <= held:
                     return True
         return not known
 
@@ -225,7 +226,7 @@ def _leaves_out(question: str) -> bool:
     saying of what."""
     if _ADDITION.search(question.strip()):
         return True
-    telling = {term for term in content_terms(question) if term not in EMPTY and term not in LIGHT}
+    telling = _telling(question)
     spoken = mentions(question, -1, Role.USER)
     if not telling:
         return True
@@ -234,7 +235,17 @@ def _leaves_out(question: str) -> bool:
     words = {word.casefold() for word in tokens(question)}
     if not words & AUXILIARIES and not any(reduced(word) in VERBS for word in words):
         return len(telling) <= 2
-    return len(telling) <= 3 and any(m.determiner == "the" and len(m.words) == 1 for m in spoken)
+    return len(telling) <= 3 and any(map(_is_bare_thing, spoken))
+
+
+def _telling(question: str) -> set[str]:
+    """The terms that say what is asked."""
+    return {term for term in content_terms(question) if term not in EMPTY and term not in LIGHT}
+
+
+def _is_bare_thing(mention: Mention) -> bool:
+    """`the movie`, without saying which."""
+    return mention.determiner == "the" and len(mention.words) == 1
 
 
 def _appended(question: str, addition: str) -> str:
