@@ -124,7 +124,8 @@ def names_in(text: str) -> frozenset[str]:
     """Words with a capital inside of a sentence: names, wherever else they stand."""
     words = tokens(text)
     return frozenset(
-        word for before, word in pairwise(re.sub(r"['’]s?$", "", word) for word in words)
+        word
+        for before, word in pairwise(re.sub(r"['’]s?$", "", word) for word in words)
         if before[0].isalnum() and is_name(word) and not _between(word)
     )
 
@@ -177,7 +178,9 @@ def _inside(words: Sequence[str], i: int) -> bool:
     )
 
 
-def _phrases(run: list[str], before: list[str], after: str, uncertain: bool, line: int, role: Role, opens: bool) -> Iterator[Mention]:
+def _phrases(
+    run: list[str], before: list[str], after: str, uncertain: bool, line: int, role: Role, opens: bool
+) -> Iterator[Mention]:
     last = before[-1] if before else ""
     determiner = last if last in DETERMINERS else ""
     located = last in _PLACE or (bool(determiner) and len(before) > 1 and before[0] in _PLACE)

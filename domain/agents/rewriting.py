@@ -12,7 +12,18 @@ from collections.abc import Sequence
 from langgraph.runtime import Runtime
 
 from domain.agents.catalog import Agent
-from domain.agents.mentions import AUXILIARIES, EMPTY, LIGHT, VERBS, Mention, is_name, mentions, names_in, reduced, tokens
+from domain.agents.mentions import (
+    AUXILIARIES,
+    EMPTY,
+    LIGHT,
+    VERBS,
+    Mention,
+    is_name,
+    mentions,
+    names_in,
+    reduced,
+    tokens,
+)
 from domain.agents.recollection import meant_by
 from domain.agents.references import PERSON, Gap, Memory, gaps, means_an_action
 from domain.agents.small_talk import small_talk
