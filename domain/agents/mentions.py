@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from domain.model import Role
 from domain.terms import FUNCTION_WORDS, stem
@@ -119,14 +120,25 @@ def is_name(word: str) -> bool:
     return word[:1].isupper()
 
 
-def mentions(text: str, line: int, role: Role) -> list[Mention]:
-    """The noun phrases of one message, in order."""
+def names_in(text: str) -> frozenset[str]:
+    """Words with a capital inside of a sentence: names, wherever else they stand."""
+    words = tokens(text)
+    return frozenset(
+        word
+        for before, word in pairwise(re.sub(r"['’]s?$", "", word) for word in words)
+        if before[0].isalnum() and is_name(word) and not _between(word)
+    )
+
+
+def mentions(text: str, line: int, role: Role, names: frozenset[str] = frozenset()) -> list[Mention]:
+    """The noun phrases of one message, in order. `names` are known, so that they are names at the beginning of a sentence
+    too, where every word has a capital."""
     found: list[Mention] = []
     setting = named = False
     for run, before, after, opens in _runs(tokens(text)):
         last = before[-1:] if before[-1:] and before[-1] not in DETERMINERS else before[:1]
         goes_on = setting and named and not opens and before[-1:] in ([","], ["and"], ["or"])
-        phrases = list(_phrases(run, before, after, opens, line, role))
+        phrases = list(_phrases(run, before, after, opens and run[0] not in names, line, role, opens))
         setting = bool(_SETTING & set(last)) or (goes_on and not any(phrase.acting for phrase in phrases))
         named = bool(phrases) and phrases[-1].named
         found.extend(replace(phrase, setting=setting and not number) for number, phrase in enumerate(phrases))
@@ -166,7 +178,9 @@ def _inside(words: Sequence[str], i: int) -> bool:
     )
 
 
-def _phrases(run: list[str], before: list[str], after: str, opens: bool, line: int, role: Role) -> Iterator[Mention]:
+def _phrases(
+    run: list[str], before: list[str], after: str, uncertain: bool, line: int, role: Role, opens: bool
+) -> Iterator[Mention]:
     last = before[-1] if before else ""
     determiner = last if last in DETERMINERS else ""
     located = last in _PLACE or (bool(determiner) and len(before) > 1 and before[0] in _PLACE)
@@ -175,7 +189,7 @@ def _phrases(run: list[str], before: list[str], after: str, opens: bool, line: i
     owners: set[int] = set()
     acting: set[int] = set()
     for i, word in enumerate(run):
-        named = is_name(word) and not (opens and i == 0 and len(run) > 1 and not is_name(run[1]))
+        named = is_name(word) and not (uncertain and i == 0 and len(run) > 1 and not is_name(run[1]))
         cut = reduced(word) in VERBS and not named and not (determiner and not piece)
         switch = (
             bool(piece)
@@ -204,7 +218,7 @@ def _phrases(run: list[str], before: list[str], after: str, opens: bool, line: i
         if all(reduced(word) in EMPTY for word in piece) or not any(c.isalpha() for c in "".join(piece)):
             continue
         named = _named(piece) and not (
-            opens and number == 0 and len(piece) == 1 and piece[0] == run[0] and len(run) > 1
+            uncertain and number == 0 and len(piece) == 1 and piece[0] == run[0] and len(run) > 1
         )
         yield Mention(
             tuple(piece),

@@ -6,9 +6,10 @@ the word asks for. See docs/decisions/0005 and 0040 for the choice of the weight
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 
-from domain.agents.mentions import DETERMINERS, VERBS, Mention, reduced, words_of
+from domain.agents.mentions import AUXILIARIES, DETERMINERS, EMPTY, VERBS, Mention, reduced, words_of
 from domain.model import Role
 from domain.terms import FUNCTION_WORDS, stem
 
@@ -27,6 +28,8 @@ _BODIES = words_of(
     stem,
 )
 """What a name that ends so is of: nobody whom `he` could mean."""
+_SUBJECT = re.compile(r"(?:^|[.,;]\s+)(?P<name>[A-Z][\w-]+)\s+(?:[a-z]+ly\s+)?(?P<verb>[a-z]+)")
+_WHO = re.compile(r"^(?:and |but |so )?who\b", re.IGNORECASE)
 _COMPOUND = re.compile(r"-[a-z]")
 _TOKEN = re.compile(r"[^\W_](?:[\w'’.-]*\w)?|[,;:?.()]")
 
@@ -44,6 +47,8 @@ BESIDE = 0.3
 """Who asks `did they record any albums?` goes on asking of them, not of albums."""
 GENERIC = 0.4
 """`the movie` was said of something that had a better name before."""
+SPELT_ALIKE = 0.8
+"""Two names that are so much alike (Ratcliff and Obershelp's measure) are one, the second time spelt right."""
 KNOWN_PERSON = 6.0
 """How much more a name weighs for `he` when it was `he` before."""
 
@@ -140,12 +145,15 @@ def _spoken_of_before(before: Sequence[str]) -> bool:
 @dataclass(slots=True)
 class Memory:
     """What was spoken of so far, oldest first, and the names that turned out to be people. `pointing` are the questions
-    (by their lines) that pointed back, `filled` what that was found to be."""
+    (by their lines) that pointed back, `filled` what that was found to be, `names` the words that are names, and `joined` the
+    whole names of those who were called by one part of it and by the other."""
 
     told: list[Mention]
     people: set[str]
     pointing: set[int] = field(default_factory=set)
     filled: set[tuple[str, ...]] = field(default_factory=set)
+    names: frozenset[str] = frozenset()
+    joined: dict[str, Mention] = field(default_factory=dict)
 
     def referent(self, gap: Gap, question: str) -> Mention | None:
         """What the gap stands for, written as fully as it ever was; None when nothing fits."""
@@ -174,7 +182,39 @@ class Memory:
             and (_ends_with(m, mention) or (person and _begins_with(m, mention)))
             and not any(_COMPOUND.search(word) for word in m.words)
         ]
-        return max(reversed(same), key=lambda m: len(m.words), default=mention)
+        fullest = max(reversed(same), key=lambda m: len(m.words), default=mention)
+        if person or self.people & set(fullest.stems):
+            return self.joined.get(fullest.text, fullest)
+        return fullest
+
+    def join(self, question: str, resolved: Sequence[Mention], answer: str) -> None:
+        """`What did Marie study?`, `Curie studied physics.`: the answer calls whom the question is about by the other part
+        of the name, or spells it otherwise. Not where a longer name is known, and not after `who …?` or `they`, which are
+        of somebody else."""
+        if _WHO.match(question) or any(gap.word in _MANY | _THING for gap in gaps(question)):
+            return
+        about = {m.text: m for m in resolved if m.named and not m.setting and not m.determiner and self._is_part(m)}
+        if len(about) != 1:
+            return
+        [(called, asked)] = about.items()
+        for found in _SUBJECT.finditer(answer):
+            other = replace(asked, words=(found["name"],))
+            if other.text != called and self._acts(found) and self._is_part(other):
+                alike = SequenceMatcher(None, called.casefold(), other.text.casefold()).ratio()
+                full = other if alike > SPELT_ALIKE else replace(asked, words=(called, other.text))
+                self.joined[called] = self.joined[other.text] = full
+                return
+
+    def _is_part(self, mention: Mention) -> bool:
+        """Whether it may be one part of a name of which the other is still unknown."""
+        return len(mention.words) == 1 and mention.text not in self.joined and self.fullest(mention, True) == mention
+
+    def _acts(self, subject: re.Match[str]) -> bool:
+        """Whether the word before a verb is a name. Any word has a capital there."""
+        name, verb = subject["name"], subject["verb"]
+        if name.casefold() in FUNCTION_WORDS or reduced(name) in EMPTY:
+            return False
+        return verb.endswith("ed") or reduced(verb) in VERBS or (name in self.names and verb in AUXILIARIES)
 
     def answered(self) -> list[Mention]:
         """The names in the last answer, in order."""
@@ -187,11 +227,6 @@ class Memory:
             and m.named
             and not (m.leading and len(m.words) == 1 and not m.acting)
         ]
-
-    def was_told(self, mention: Mention) -> bool:
-        """Whether one of the last two exchanges spoke of it under the same head."""
-        now = max((m.line for m in self.told), default=0)
-        return any(m.head == mention.head and now - m.line < 4 for m in self.told)
 
     def _with_head(self, head: str, question: str) -> Mention | None:
         known = set(map(reduced, _TOKEN.findall(question)))
@@ -221,7 +256,7 @@ class Memory:
 
     def _fit(self, mention: Mention, full: Mention, word: str) -> float:
         """How well a mention can be what the word stands for, the topic when there is none; 0 when it cannot."""
-        known = bool(set(full.stems) & self.people)
+        known = bool(set(full.stems) & self.people) or (word in PERSON and full in self.joined.values())
         weight = LOCATED if mention.located else 1.0
         if word in PERSON:
             if not _is_somebody(mention, full, known):

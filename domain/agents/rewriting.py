@@ -12,7 +12,18 @@ from collections.abc import Sequence
 from langgraph.runtime import Runtime
 
 from domain.agents.catalog import Agent
-from domain.agents.mentions import AUXILIARIES, EMPTY, LIGHT, VERBS, Mention, is_name, mentions, reduced, tokens
+from domain.agents.mentions import (
+    AUXILIARIES,
+    EMPTY,
+    LIGHT,
+    VERBS,
+    Mention,
+    is_name,
+    mentions,
+    names_in,
+    reduced,
+    tokens,
+)
 from domain.agents.recollection import meant_by
 from domain.agents.references import PERSON, Gap, Memory, gaps, means_an_action
 from domain.agents.small_talk import small_talk
@@ -80,6 +91,7 @@ class Rewriter:
         asked: list[str] = []
         lines = conversation.lines[-REMEMBERED:]
         recent = len(lines) - 2 * SWAPPED
+        names = memory.names = frozenset[str]().union(*(names_in(line.text[:OPENING]) for line in lines))
         for number, line in enumerate(lines):
             text = line.text
             if line.role is Role.USER:
@@ -91,7 +103,10 @@ class Rewriter:
             if text != line.text:
                 # What was appended is a guess: it must not become what is spoken of because it was guessed once.
                 text = _APPENDED.sub("", text)
-            memory.told.extend(mentions(_MARKER.sub("", text)[:OPENING], number, line.role))
+            said = _MARKER.sub("", text)[:OPENING]
+            if line.role is Role.ASSISTANT and number and lines[number - 1].role is Role.USER:
+                memory.join(lines[number - 1].text, mentions(asked[-1], number - 1, Role.USER, names), said)
+            memory.told.extend(mentions(said, number, line.role, names))
         text = await self._resolve(question, memory, asked, agents, reader)
         if asked and _FURTHER.search(question) and not small_talk(question):
             text = _beside(text, [name.text for name in memory.answered()])
@@ -113,7 +128,7 @@ class Rewriter:
             text = _named_fully(question, memory)
         if any(gap.word in PERSON for gap in open_gaps):
             return text
-        if (open_gaps and not filled) or (text == question and not open_gaps and _leaves_out(question, memory)):
+        if (open_gaps and not filled) or (text == question and not open_gaps and _leaves_out(question)):
             topic = memory.topic(question)
             if topic is not None and await self._belongs(question, topic, agents, reader):
                 text = _appended(text, topic.text)
@@ -151,7 +166,8 @@ class Rewriter:
 
     async def _belongs(self, question: str, topic: Mention, agents: Sequence[Agent], reader: Reader) -> bool:
         """Whether some document speaks of the question's words and the topic's together. Without documents: yes."""
-        asked, about = set(content_terms(question)), set(topic.stems)
+        asked, about = _telling(question), set(topic.stems)
+        things = {m.head for m in mentions(question, -1, Role.USER) if _is_bare_thing(m)}
         if not asked:
             return True
         known = False
@@ -159,7 +175,7 @@ class Rewriter:
             for passage in await self._retriever.search(agent.name, f"{question} {topic.text}", 5, reader):
                 known = True
                 held = set(terms(f"{passage.chunk.title} {passage.chunk.text}"))
-                if 2 * len(asked & held) >= len(asked) and about & held:
+                if 2 * len(asked & held) >= len(asked) and about & held and things <= held:
                     return True
         return not known
 
@@ -216,12 +232,12 @@ def _named_fully(question: str, memory: Memory) -> str:
     return question
 
 
-def _leaves_out(question: str, memory: Memory) -> bool:
-    """Too little to stand alone: it only adds to what was asked, names at most one thing, or speaks of `the` thing
-    that was just mentioned, without saying of what."""
+def _leaves_out(question: str) -> bool:
+    """Too little to stand alone: it only adds to what was asked, names at most one thing, or speaks of `the` thing without
+    saying of what."""
     if _ADDITION.search(question.strip()):
         return True
-    telling = {term for term in content_terms(question) if term not in EMPTY and term not in LIGHT}
+    telling = _telling(question)
     spoken = mentions(question, -1, Role.USER)
     if not telling:
         return True
@@ -230,8 +246,17 @@ def _leaves_out(question: str, memory: Memory) -> bool:
     words = {word.casefold() for word in tokens(question)}
     if not words & AUXILIARIES and not any(reduced(word) in VERBS for word in words):
         return len(telling) <= 2
-    bare = (m for m in spoken if m.determiner == "the" and len(m.words) == 1)
-    return len(telling) <= 3 and any(memory.was_told(m) for m in bare)
+    return len(telling) <= 3 and any(map(_is_bare_thing, spoken))
+
+
+def _telling(question: str) -> set[str]:
+    """The terms that say what is asked."""
+    return {term for term in content_terms(question) if term not in EMPTY and term not in LIGHT}
+
+
+def _is_bare_thing(mention: Mention) -> bool:
+    """`the movie`, without saying which."""
+    return mention.determiner == "the" and len(mention.words) == 1
 
 
 def _appended(question: str, addition: str) -> str:

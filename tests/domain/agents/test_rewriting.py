@@ -129,6 +129,32 @@ async def test_a_person_is_who_does_something_not_where_it_was(
     assert await small_desk.rewrite(question, *before) == whole
 
 
+@pytest.mark.parametrize(
+    ("question", "before", "whole"),
+    [
+        ("Where did she study?", ["What did Ada do?", "Novak worked in Graz."], "Where did Ada Novak study?"),
+        ("Where does he live?", ["What did Jonson say?", "Johnson said nothing."], "Where does Johnson live?"),
+        # Somebody else, and no person.
+        ("When did she leave?", ["Who replaced Ada?", "Novak replaced her."], "When did Ada leave?"),
+        ("What does it cost?", ["What does Nano include?", "Micro includes Nano."], "What does Nano cost?"),
+    ],
+)
+async def test_a_name_that_is_said_in_two_parts_is_one(
+    small_desk: Desk, question: str, before: list[str], whole: str
+) -> None:
+    assert await small_desk.rewrite(question, *before) == whole
+
+
+async def test_a_name_is_known_where_it_opens_a_sentence(small_desk: Desk) -> None:
+    before = ["How did the talks go?", "Jensen declined the offer. The board had asked Jensen in May."]
+    assert await small_desk.rewrite("When did he leave?", *before) == "When did Jensen leave?"
+
+
+async def test_the_thing_is_told_whose_it_is(small_desk: Desk) -> None:
+    before = ["Where was Alien shown first?", "In Seattle."]
+    assert await small_desk.rewrite("Who wrote the music?", *before) == "Who wrote the music? (Alien)"
+
+
 async def test_who_asks_on_asks_of_the_same_and_not_of_what_they_asked_for(small_desk: Desk) -> None:
     before = ["What is in the Studio plan?", "Five seats.", "Does it include any exports?", "Yes."]
     assert await small_desk.rewrite("What does it cost?", *before) == "What does the Studio plan cost?"
