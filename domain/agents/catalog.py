@@ -10,6 +10,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _KEYS = {"name", "title", "description", "knowledge_base", "prompt", "audience", "examples", "deployment", "model"}
 _KEYS |= {"answers_without_search", "passages", "passage_tokens", "rerank"}
 PASSAGES, MOST_PASSAGES = 6, 50
+WIDER = 3
+"""How many times more passages are looked at than shown, so that there are others instead of those that say the same."""
 PASSAGE_TOKENS, MOST_TOKENS = 3_000, 100_000
 
 
@@ -38,6 +40,11 @@ class Agent:
     passages: int = PASSAGES
     passage_tokens: int = PASSAGE_TOKENS
     rerank: bool = True
+
+    @property
+    def candidates(self) -> int:
+        """Passages that are found for one need, of which `passages` are chosen."""
+        return WIDER * self.passages
 
 
 class AgentCatalog:

@@ -18,14 +18,12 @@ from domain.ports import Retriever
 
 _log = structlog.get_logger()
 
-WIDER = 3
-"""How many times more passages are looked at than shown, so that there are others instead of those that say the same."""
-
 
 class RetrievalTask(TypedDict):
-    """What one `retrieve` run is sent."""
+    """What one `retrieve` run is sent: a need, and what the router's search found for it, if it searched."""
 
     need: Need
+    found: Sequence[Passage] | None
 
 
 class Retrieval:
@@ -39,10 +37,12 @@ class Retrieval:
     async def __call__(self, state: RetrievalTask, runtime: Runtime[TurnContext]) -> TurnState:
         need = state["need"]
         agent = self._catalog.get(need.agent)
+        reranker = self._reranker if agent.rerank else None
         try:
-            reranker = self._reranker if agent.rerank else None
-            limit = max(WIDER * agent.passages, CANDIDATES if reranker else 0)
-            searched = await self._retriever.search(need.agent, need.text, limit, runtime.context.reader)
+            searched = state["found"]
+            if searched is None or (reranker and len(searched) < CANDIDATES):
+                limit = max(agent.candidates, CANDIDATES if reranker else 0)
+                searched = await self._retriever.search(need.agent, need.text, limit, runtime.context.reader)
         except SearchUnavailable as failure:
             if not agent.answers_without_search:
                 raise

@@ -5,7 +5,7 @@ How likely each is comes from domain/agents/assessment.py. How the constants wer
 and 0044; `answerdesk evaluate` measures them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from langgraph.runtime import Runtime
 
@@ -67,11 +67,11 @@ class Router:
         )
         if whole.weighed.failure is not None:
             return _without_search(whole, agents, whole.weighed.failure)
-        if each and (several := _several(asked, each, agents)):
+        if each and (several := _several(each, agents)):
             return several
-        alone = all(part.best == whole.best for part in each)
-        if each and alone:
-            whole = max(whole, *each, key=lambda assessed: assessed.scope)
+        needs = [whole]
+        if each and all(part.best == whole.best for part in each):
+            needs, whole = each, max(whole, *each, key=lambda assessed: assessed.scope)
         even = not each and whole.runner_up is not None and _even(whole, whole.runner_up)
         if settled.between and (whole.scope < IN_SCOPE or even):
             return undecided(settled, standalone_question, agents)
@@ -79,8 +79,7 @@ class Router:
             return Routing((), ())
         if even:
             return _either(whole, standalone_question, agents, may_ask=not settled.replied)
-        needs = asked if each and alone else [standalone_question]
-        return Routing((_route(whole, agents),), tuple(Need(need, whole.best) for need in needs))
+        return _asking((_route(whole, agents),), {Need(need.text, whole.best): need for need in needs})
 
 
 def _as_chosen(agents: Sequence[str], question: str) -> Routing:
@@ -88,7 +87,7 @@ def _as_chosen(agents: Sequence[str], question: str) -> Routing:
     return Routing(routes, tuple(Need(question, agent) for agent in agents))
 
 
-def _several(asked: Sequence[str], each: Sequence[Assessment], agents: Sequence[Agent]) -> Routing | None:
+def _several(each: Sequence[Assessment], agents: Sequence[Agent]) -> Routing | None:
     """Several agents, when every need is surely another agent's; None otherwise."""
     chosen: dict[str, Assessment] = {}
     for part in each:
@@ -103,7 +102,12 @@ def _several(asked: Sequence[str], each: Sequence[Assessment], agents: Sequence[
         if part.shares[part.best] / (part.shares[part.best] + max(rivals)) < NEED_SURE:
             return None
     routes = tuple(_route(part, agents) for part in chosen.values())
-    return Routing(routes, tuple(Need(text, part.best) for text, part in zip(asked, each, strict=True)))
+    return _asking(routes, {Need(part.text, part.best): part for part in each})
+
+
+def _asking(routes: tuple[Route, ...], needs: Mapping[Need, Assessment]) -> Routing:
+    found = {need: its.weighed.found[need.agent] for need, its in needs.items()}
+    return Routing(routes, tuple(needs), found=found)
 
 
 def _even(assessment: Assessment, second: str) -> bool:

@@ -71,11 +71,13 @@ class Settled:
 @dataclass(frozen=True, slots=True)
 class Routing:
     """The router's decision. No routes: none of the agents holds the answer. Every need's agent is in `routes`. With a
-    `clarification` there are no needs: `routes` are the two agents of whom one is meant."""
+    `clarification` there are no needs: `routes` are the two agents of whom one is meant. `found` are passages that the
+    router's own search found for needs, each its agent's `candidates` at most, so that nobody searches for them again."""
 
     routes: tuple[Route, ...]
     needs: tuple[Need, ...]
     clarification: Clarification | None = None
+    found: Mapping[Need, Sequence[Passage]] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from domain.agents.calibration import VECTORS, WORDS, Calibration
@@ -65,13 +65,15 @@ class Strength:
 @dataclass(frozen=True, slots=True)
 class Weighed:
     """Every agent's strength for one question of `terms` distinct terms, to be judged by `calibration`. `documented`: some
-    agent has documents. After a `failure` of the search, only the agents' own descriptions were read."""
+    agent has documents; `found` are the passages of each, by agent, best first. After a `failure` of the search, only the
+    agents' own descriptions were read."""
 
     strengths: Mapping[str, Strength]
     terms: int
     failure: SearchUnavailable | None = None
     calibration: Calibration = WORDS
     documented: bool = True
+    found: Mapping[str, Sequence[Passage]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def evidence(self) -> dict[str, float]:
@@ -89,8 +91,9 @@ class Scale:
     def __init__(self, retriever: Retriever) -> None:
         self._retriever = retriever
 
-    async def weigh(self, question: str, agents: Sequence[Agent], reader: Reader) -> Weighed:
-        """Raises SearchUnavailable, unless one of the agents answers without a search."""
+    async def weigh(self, question: str, agents: Sequence[Agent], reader: Reader, *, deep: bool = False) -> Weighed:
+        """By each agent's best DEPTH passages. `deep` finds as many as are looked at for an answer, which no search need
+        find again. Raises SearchUnavailable, unless one of the agents answers without a search."""
         asked = list(dict.fromkeys(content_terms(question)))
         if not asked:
             return Weighed({agent.name: Strength() for agent in agents}, 0)
@@ -99,13 +102,15 @@ class Scale:
         statistics: Sequence[TermStatistics | None]
         try:
             found, statistics = await asyncio.gather(
-                asyncio.gather(*(self._retriever.search(agent.name, question, DEPTH, reader) for agent in agents)),
+                asyncio.gather(*(self._retriever.search(a.name, question, _depth(a, deep), reader) for a in agents)),
                 asyncio.gather(*(self._retriever.term_statistics(agent.name, asked, reader) for agent in agents)),
             )
         except SearchUnavailable as error:
             if not any(agent.answers_without_search for agent in agents):
                 raise
             failure, found, statistics = error, [()] * len(agents), [None] * len(agents)
+        all_found = {} if failure else {agent.name: its for agent, its in zip(agents, found, strict=True)}
+        found = [passages[:DEPTH] for passages in found]
         weights, sizes = _weights(asked, statistics, found)
         for term in _MEASURES & set(content_terms(" ".join(_MEASURED.findall(question)))):
             weights[term] *= FORM
@@ -118,7 +123,12 @@ class Scale:
             failure,
             VECTORS if _compared(found) else WORDS,
             any(sizes),
+            all_found,
         )
+
+
+def _depth(agent: Agent, deep: bool) -> int:
+    return max(DEPTH, agent.candidates) if deep else DEPTH
 
 
 def _compared(found: Sequence[Sequence[Passage]]) -> bool:
@@ -187,7 +197,7 @@ def _strength(weights: Mapping[str, float], passages: Sequence[Passage], profile
     total = sum(weights.values())
     scores: list[float] = []
     covered, titled, held = 0.0, 0.0, dict[str, None]()
-    for rank, passage in enumerate(passages[:DEPTH]):
+    for rank, passage in enumerate(passages):
         read = _read(passage)
         norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * read.length / USUAL_LENGTH)
         score = weight = of_title = 0.0

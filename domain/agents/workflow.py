@@ -130,5 +130,6 @@ async def _undecided(state: TurnState) -> list[Send] | str:
 
 async def _fan_out(state: TurnState) -> list[Send] | str:
     """A coroutine, since LangGraph runs a function in a thread."""
-    needs = state["routing"].needs
-    return [Send("retrieve", RetrievalTask(need=need)) for need in needs] or END
+    routing = state["routing"]
+    tasks = [RetrievalTask(need=need, found=routing.found.get(need)) for need in routing.needs]
+    return [Send("retrieve", task) for task in tasks] or END
