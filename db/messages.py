@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Select, and_, select, update
 from sqlalchemy.orm import aliased
 
 from db.engine import Database
 from db.paging import Keyset, Lists, read_pages
+from db.recall import RECENT, in_order
 from db.rows import to_message, to_source
-from db.tables import MESSAGES, ChatRow, MessageRow, SourceRow
+from db.tables import ChatRow, MessageRow, SourceRow
 from db.transactions import one_transaction
 from domain.model import Message, Rating, Role, Source
 from domain.pages import Page, PageRequest
@@ -89,8 +90,7 @@ class SqlMessageStore(MessageStore):
 
     @one_transaction
     async def recent_messages(self, chat_id: int, before_id: int, limit: int) -> list[Message]:
-        rows = await self._database.look(_RECENT, {"chat": chat_id, "before": before_id, "limit": limit})
-        return [to_message(row) for row in reversed(rows)]
+        return in_order(await self._database.look(RECENT, {"chat": chat_id, "before": before_id, "limit": limit}))
 
 
 def _messages_of(user_id: int) -> Select[MessageRow]:
@@ -112,16 +112,3 @@ def _values(first_turn_id: int, message_id: int) -> tuple[int, int]:
 
 _IN_ORDER = Keyset("messages", (MessageRow.first_turn_id, MessageRow.id), _key, _values)
 _One = aliased(MessageRow)
-
-_asked_in = select(_One.first_turn_id).where(_One.id == bindparam("before")).scalar_subquery()
-_RECENT = (
-    select(MESSAGES)
-    .where(
-        MESSAGES.c.chat_id == bindparam("chat"),
-        MESSAGES.c.first_turn_id < _asked_in,
-        MESSAGES.c.superseded.is_(False),
-    )
-    .order_by(MESSAGES.c.first_turn_id.desc(), MESSAGES.c.id.desc())
-    .limit(bindparam("limit"))
-)
-"""Every turn runs it."""

@@ -20,6 +20,7 @@ from db.engine import Database
 from db.failures import WriteConflict
 from db.new_turns import ask, ask_again, insert_turn, question_of
 from db.progress import progress_values, save_batch
+from db.recall import messages_before
 from db.rows import from_error, to_turn
 from db.tables import CHATS, MESSAGES, TURNS
 from db.transactions import one_transaction
@@ -63,7 +64,8 @@ class SqlTurnStore(TurnStore):
             if isinstance(claimed, StoredTurn):
                 return _attached(claimed)
             with _taken_meanwhile():
-                return ask(connection, insert_turn(connection, chat, claimed, agents, request, title), text)
+                begun = ask(connection, insert_turn(connection, chat, claimed, agents, request, title), text)
+            return _recalled(connection, begun, request)
 
         return await self._database.write_at_once(begin)
 
@@ -84,7 +86,8 @@ class SqlTurnStore(TurnStore):
             if isinstance(claimed, StoredTurn):
                 return _attached(claimed)
             with _taken_meanwhile():
-                return ask_again(connection, insert_turn(connection, chat, claimed, agents, request), question)
+                begun = ask_again(connection, insert_turn(connection, chat, claimed, agents, request), question)
+            return _recalled(connection, begun, request)
 
         return await self._database.write_at_once(begin)
 
@@ -156,6 +159,13 @@ def _taken_meanwhile() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise WriteConflict from error
+
+
+def _recalled(connection: Connection, begun: BegunTurn, request: TurnRequest) -> BegunTurn:
+    """With what was said before, unless the turn waits: then more is said until it runs."""
+    if not request.recall or begun.turn.status is not TurnStatus.RUNNING:
+        return begun
+    return replace(begun, before=messages_before(connection, begun.user_message, request.recall))
 
 
 def _attached(claimed: StoredTurn) -> BegunTurn:

@@ -1,6 +1,6 @@
 """What the stores take and give, beside the domain's own things."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,24 +33,28 @@ class StoredSummary:
 @dataclass(frozen=True, slots=True)
 class BegunTurn:
     """`created` is False when the client message id had claimed this turn before. `answer` exists (empty) from the
-    beginning."""
+    beginning. `before` are the messages before the question, as `History.recent_messages` gives them; None where they
+    were not read."""
 
     turn: Turn
     user_message: Message
     answer: Message
     created: bool
+    before: Sequence[Message] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TurnRequest:
     """What a turn is asked for with. `client_message_id` claims it. `admit` is called once before anything new is
     stored, and what it raises refuses the request: whoever only attaches is not counted. With `enqueue` the turn waits,
-    QUEUED, behind those of its chat that have not ended; without, such a chat is busy."""
+    QUEUED, behind those of its chat that have not ended; without, such a chat is busy. Of a turn that runs at once, up to
+    `recall` messages before its question are read in the same transaction, when it is not 0."""
 
     lease: timedelta
     client_message_id: str | None = None
     enqueue: bool = False
     admit: Callable[[], Awaitable[None]] | None = None
+    recall: int = 0
 
 
 @dataclass(frozen=True, slots=True)

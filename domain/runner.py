@@ -83,7 +83,7 @@ class TurnRunner:
         await recorder.start(lost=lambda: self._cancel(turn_id, None))
         names = {agent.name for agent in agents}
         chosen = tuple(name for name in begun.turn.agents if name in names)
-        context = TurnContext(begun.user_message, begun.answer, agents, chosen, recorder, reader)
+        context = TurnContext(begun.user_message, begun.answer, agents, chosen, recorder, reader, begun.before)
         task = asyncio.create_task(self._run(turn_id, context, recorder), name=f"turn {turn_id}")
         self._running[turn_id] = _Running(task)
         task.add_done_callback(lambda _: self._running.pop(turn_id, None))

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 
 from domain.agents.catalog import AgentCatalog
+from domain.agents.memory import READ
 from domain.errors import BadUserInput, ChatBusy
 from domain.followers import Batches, Followers
 from domain.inputs import Inputs
@@ -144,7 +145,7 @@ class Turns:
                 await self._limiter.hit("send", str(viewer.user_id))
                 admitted = True
 
-        return TurnRequest(self._runner.limits.lease, client_message_id, on_busy is OnBusy.ENQUEUE, admit)
+        return TurnRequest(self._runner.limits.lease, client_message_id, on_busy is OnBusy.ENQUEUE, admit, READ)
 
     def _chosen(self, agents: Sequence[str], visible: set[str]) -> tuple[str, ...]:
         unknown = [name for name in agents if name not in visible]

@@ -9,8 +9,6 @@ from functools import lru_cache
 from itertools import permutations
 from typing import TypeVar
 
-from langgraph.runtime import Runtime
-
 from domain.agents.catalog import Agent
 from domain.agents.mentions import words_of
 from domain.agents.small_talk import small_talk
@@ -50,11 +48,10 @@ _ASKS = words_of("what which how when where who why whose is are was were do doe
 _FILLING = frozenset(terms("one thing part agent topic side option choice question kind sort about mean want please"))
 
 
-async def settle(state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
-    """Node `settle`."""
-    context = runtime.context
-    conversation, now = settled(context.question.text, state["conversation"], context.agents)
-    return {"conversation": conversation, "settled": now}
+def settle(conversation: Conversation, context: TurnContext) -> TurnState:
+    """What is asked in effect, and the conversation before it."""
+    before, now = settled(context.question.text, conversation, context.agents)
+    return {"conversation": before, "settled": now}
 
 
 def clarification(first: Agent, second: Agent) -> Clarification:

@@ -1,9 +1,11 @@
-"""Recalls the conversation: the last messages of the chat as they are, and notes of all before."""
+"""Recalls the conversation, the last messages of the chat as they are and notes of all before, and what is asked in
+effect at its end."""
 
 from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
+from domain.agents.clarification import settle
 from domain.agents.state import Conversation, TurnContext, TurnState
 from domain.agents.summaries import BEHIND, NO_SUMMARY, Summaries, Summary, lines_of
 from domain.model import Message
@@ -23,14 +25,16 @@ class Memory:
         self._summaries = summaries
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
-        question = runtime.context.question
-        read = await self._history.recent_messages(question.chat_id, question.id, READ)
+        context = runtime.context
+        question, read = context.question, context.before
+        if read is None:
+            read = await self._history.recent_messages(question.chat_id, question.id, READ)
         summary = NO_SUMMARY
         if self._summaries is not None and len(read) > WINDOW:
             summary = await self._summaries.read(question.chat_id)
             if len(summary.rest_of(read[:-WINDOW])) >= BEHIND:
                 self._summaries.fell_behind(question.chat_id, read[-WINDOW].id)
-        return {"conversation": recalled(read, summary)}
+        return settle(recalled(read, summary), context)
 
 
 def recalled(messages: Sequence[Message], summary: Summary = NO_SUMMARY) -> Conversation:

@@ -131,7 +131,7 @@ class Recorder(Protocol):
 @dataclass(frozen=True, slots=True)
 class TurnContext:
     """LangGraph's runtime context: who asks what, of whom, and where the words go. `agents` are those that `reader` may
-    ask."""
+    ask. `before` are the messages before the question where they were read already, as many as are recalled."""
 
     question: Message
     answer: Message
@@ -139,3 +139,4 @@ class TurnContext:
     chosen: tuple[str, ...]
     recorder: Recorder
     reader: Reader
+    before: Sequence[Message] | None = None

@@ -1,4 +1,4 @@
-"""The workflow, compiled once: recall → settle → rewrite → route → retrieve (one run a need), then answer and cite.
+"""The workflow, compiled once: recall → rewrite → route → retrieve (one run a need), then answer and cite.
 
 The graph decides what is answered and from what; the answer is written when its run is over, so that nothing of
 LangGraph's is held for each answer while tokens flow (docs/decisions/0051).
@@ -19,7 +19,6 @@ from langgraph.types import Send
 
 from domain.agents.answering import Answering, DirectModel, ModelError
 from domain.agents.catalog import AgentCatalog
-from domain.agents.clarification import settle
 from domain.agents.deciding import Decider
 from domain.agents.grounding import cite
 from domain.agents.memory import Memory
@@ -63,15 +62,13 @@ def build_workflow(
     graph = StateGraph(TurnState, context_schema=TurnContext)
     graph.add_node("recall", Memory(history, summaries))
     graph.add_node("recollect", recollect)
-    graph.add_node("settle", settle)
     graph.add_node("rewrite", Rewriter(retriever))
     graph.add_node("route", Router(retriever))
     graph.add_node("retrieve", Retrieval(retriever, catalog, reranker), input_schema=RetrievalTask)
     graph.add_edge(START, "recall")
     begin = "rewrite" if decider is None else "decide"
-    graph.add_conditional_edges("recall", _unless_recollecting, ["recollect", "settle"])
-    graph.add_conditional_edges("recollect", _unless_answered, [END, "settle"])
-    graph.add_edge("settle", begin)
+    graph.add_conditional_edges("recall", _recollecting, {True: "recollect", False: begin})
+    graph.add_conditional_edges("recollect", _answered, {True: END, False: begin})
     if decider is not None:
         graph.add_node("decide", decider)
         graph.add_conditional_edges("decide", _undecided, ["rewrite", "route", "retrieve", END])
@@ -112,12 +109,12 @@ class _Answerers:
         return await answering.answer(state, context)
 
 
-async def _unless_recollecting(state: TurnState, runtime: Runtime[TurnContext]) -> str:
-    return "recollect" if asks_what_was_said(runtime.context.question.text) else "settle"
+async def _recollecting(state: TurnState, runtime: Runtime[TurnContext]) -> bool:
+    return asks_what_was_said(runtime.context.question.text)
 
 
-async def _unless_answered(state: TurnState) -> str:
-    return END if "draft" in state else "settle"
+async def _answered(state: TurnState) -> bool:
+    return "draft" in state
 
 
 async def _undecided(state: TurnState) -> list[Send] | str:

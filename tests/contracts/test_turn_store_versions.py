@@ -138,3 +138,25 @@ async def test_a_key_claims_one_new_answer(stores: Stores, alice: User, chat: Ch
             await again(stores, alice, message_id, key)
     with pytest.raises(IdempotencyMismatch):
         await stores.begin(chat, alice, "One?", "anew")
+
+
+async def test_a_turn_that_begins_recalls_what_was_said_before(stores: Stores, alice: User, chat: ChatSession) -> None:
+    """At once, what the message store would tell of it later."""
+    first = await stores.answered(chat, alice, "One?")
+    await end(stores, await again(stores, alice, first.answer.id), "Anew.")
+    second = await stores.answered(chat, alice, "Two?")
+    other = await stores.answered(await stores.chat(alice), alice, "Elsewhere?")
+    recalling = TurnRequest(LEASE, recall=3)
+    begun = await stores.turns.begin_turn(alice.id, chat.id, "Three?", (), "Three", recalling)
+    assert begun.before is not None
+    assert [message.text for message in begun.before] == ["Anew.", "Two?", second.answer.text]
+    assert list(begun.before) == await stores.messages.recent_messages(chat.id, begun.user_message.id, 3)
+    waiting = await stores.turns.begin_turn(
+        alice.id, chat.id, "Four?", (), "Four", TurnRequest(LEASE, enqueue=True, recall=3)
+    )
+    assert waiting.turn.status is TurnStatus.QUEUED
+    assert waiting.before is None
+    anew = await stores.turns.begin_again(alice.id, other.answer.id, recalling)
+    assert anew.before == []
+    await end(stores, anew, "Elsewhere.")
+    assert (await again(stores, alice, other.answer.id)).before is None

@@ -37,7 +37,7 @@ WHOLE_TURN = [
     "DELETE sources",
     "INSERT sources",
 ]
-TRANSACTIONS = 4
+TRANSACTIONS = 3
 RECALLED = WHOLE_TURN.index("SELECT messages") + 1
 LONG_TURN = [*WHOLE_TURN[:RECALLED], "SELECT chat_summaries", *WHOLE_TURN[RECALLED:]]
 """Once a chat is longer than the window."""
