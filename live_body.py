@@ -1,15 +1,37 @@
-"""Responses whose body is sent as it comes: server-sent events and multipart streams, on both faces."""
+"""Responses whose body is sent as it comes: server-sent events and multipart streams, on both faces.
+
+A stream lasts long after its request was understood. So a live body sends its headers where it is called, and hands
+itself over to `serve_app`, the outermost of all, which sends the rest when the application has returned: nothing of
+middleware, routing and dependencies is held for an open stream, and what it sends does not go through them.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, aclosing, nullcontext
+from contextvars import copy_context
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 MAX_HEARTBEAT = 15.0
 """Seconds of silence that proxies commonly bear."""
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+_HANDED_OVER = "answerdesk.live_bodies"
+"""Member of a scope: the live bodies whose rest is sent at the end."""
+
+
+async def serve_app(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Calls an application, and sends the rest of the live body that it answers with."""
+    bodies: list[LiveBody] = []
+    scope[_HANDED_OVER] = bodies
+    try:
+        await app(scope, receive, send)
+    except BaseException:
+        for body in bodies:
+            await body.close()
+        raise
+    for body in bodies:
+        await body.send_rest(receive, send)
 
 
 class LiveBody(Response):
@@ -37,23 +59,40 @@ class LiveBody(Response):
         self._sent_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._place:
-            await self._serve(receive, send)
+        self._context = copy_context()  # the request's, for what is logged of its stream
+        handed_over: list[LiveBody] | None = scope.get(_HANDED_OVER)
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        except BaseException:
+            await self.close()
+            raise
+        if handed_over is None:
+            await self.send_rest(receive, send)
+        else:
+            handed_over.append(self)
 
-    async def _serve(self, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        writing = asyncio.create_task(self._write(send))
-        beating = asyncio.create_task(self._beat(send))
-        leaving = asyncio.create_task(_wait_until_gone(receive))
+    async def send_rest(self, receive: Receive, send: Send) -> None:
+        """All behind the headers."""
+        tasks = [
+            asyncio.create_task(work, context=self._context)
+            for work in (self._write(send), _wait_until_gone(receive), self._beat(send))
+        ]
+        writing, leaving, _ = tasks
         try:
             await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (writing, beating, leaving):
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait({writing, beating, leaving})
+            await asyncio.wait(tasks)
+            await self.close()
         if not writing.cancelled():
             writing.result()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def close(self) -> None:
+        """Gives back what it holds; to be called once, at its end, whether it was sent or not."""
+        with self._place:
+            await self._frames.aclose()
 
     async def _write(self, send: Send) -> None:
         async with aclosing(self._frames) as frames:

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 import heap
 from db.accounts import SqlAccountStore
@@ -46,6 +46,7 @@ from domain.turns import Turns
 from drain import Deadlines, Drain
 from graph.view import create_graphql
 from health import Checked, health_routes
+from live_body import serve_app
 from logs import configure_logs
 from models import Models, answer_workflow, choose_models
 from providers.memory_log import MemoryTurnLog
@@ -233,34 +234,38 @@ def create_app(settings: Settings) -> Starlette:
             with Drain(desk.runner, desk.services.streams, deadlines).before_signals():
                 yield
 
-    app = Starlette(
+    app = _Server(
         routes=[
             *health_routes(lambda: app.state.desk),
             Mount("/api/v1", rest),
             *graphql.routes,
         ],
-        middleware=[Middleware(UntilClosed), *_cors(settings.cors_origins)],
+        middleware=_cors(settings.cors_origins),
         lifespan=lifespan,
     )
     return app
 
 
-class UntilClosed:
+class _Server(Starlette):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await serve_app(super().__call__, scope, receive, _until_closed(send))
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def _until_closed(send: Send) -> Send:
     """Ignores what is sent over a connection that has just been closed, as uvicorn does a moment later: uvloop raises
     in between, where a client sends nonsense behind a request that is still being answered."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    async def send_until_closed(message: Message) -> None:
+        try:
+            await send(message)
+        except RuntimeError as error:
+            if not str(error).endswith("the handler is closed"):
+                raise
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_until_closed(message: Message) -> None:
-            try:
-                await send(message)
-            except RuntimeError as error:
-                if not str(error).endswith("the handler is closed"):
-                    raise
-
-        await self._app(scope, receive, send_until_closed if scope["type"] == "http" else send)
+    return send_until_closed
 
 
 def _cors(origins: tuple[str, ...]) -> list[Middleware]:

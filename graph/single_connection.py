@@ -9,7 +9,6 @@ from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Receive, Scope, Send
 
 from domain.errors import BadUserInput, MethodNotAllowed, NotAcceptable, NotFound
 from domain.shielding import to_its_end
@@ -85,9 +84,9 @@ class _ReservedStream(LiveBody):
         super().__init__(reservation.chunks(), EVENT_STREAM, COMMENT, heartbeat)
         self._reservation = reservation
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def close(self) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            await super().close()
         finally:
             await to_its_end(self._reservation.close())
 
