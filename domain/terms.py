@@ -96,9 +96,14 @@ def worded_terms(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-@lru_cache(maxsize=20_000)
 def _read_word(written: str) -> tuple[tuple[str, str], ...]:
-    if written.isdigit() or (written.isalpha() and written.islower()):
+    """The terms of what looks like one word, each with the word that it is of."""
+    return ((written, written),) if written.isdigit() else _read_letters(written)
+
+
+@lru_cache(maxsize=20_000)
+def _read_letters(written: str) -> tuple[tuple[str, str], ...]:
+    if written.isalpha() and written.islower():
         return ((stem(written.casefold()), written.casefold()),)
     written = _ENDING.sub("", written).replace("'", "")
     parts = _JOINTS.split(written)

@@ -100,6 +100,9 @@ class DirectAnswers(BaseChatOpenAI):
             kwargs["stream_options"] = {"include_usage": True}
         payload = self._get_request_payload(messages, stop=stop, **kwargs)
         stream = await self._ask(payload)
+        del payload
+        # The request's body need not be held for as long as its answer streams.
+        stream.response.request = httpx2.Request("POST", stream.response.request.url)
         answer = _Answer(self, sinking.sink, stream.response.request)
         # A generator, which must be closed when it is left early, before the response is.
         async with stream, aclosing(reads_of(stream.response)) as reads:

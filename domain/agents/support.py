@@ -76,7 +76,7 @@ class Statement:
     words: str
 
     @classmethod
-    @lru_cache(maxsize=1_000)
+    @lru_cache(maxsize=250)
     def of(cls, text: str) -> "Statement":
         text = _MARKUP.sub("", _BULLET.sub("", text))
         pairs = worded_terms(text)
