@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
@@ -35,7 +36,11 @@ class DeskContext:
         self.planned = False
         self._socket = self
         self._viewer: asyncio.Future[Viewer] | None = None
-        self.load = Loaders(services, self.viewer)
+
+    @cached_property
+    def load(self) -> Loaders:
+        """Made for those who ask: most streams never do."""
+        return Loaders(self.services, self.viewer)
 
     def for_operation(self) -> "DeskContext":
         """A fresh context for one operation of the socket that this one belongs to."""
