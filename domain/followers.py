@@ -11,6 +11,8 @@ from domain.ports import LogReader, TurnLog, TurnStore
 from domain.replay import replay
 from domain.streams import OpenStreams, Tenure
 
+AT_ONCE = 256
+"""Events of a batch, at most: others run before the next. The replay of a long turn has thousands."""
 POLL_EVERY = 0.5
 """Seconds between looks at a turn that runs, but not in this log."""
 POLL_QUEUED_EVERY = 0.1
@@ -73,8 +75,11 @@ class Followers:
 
     async def _read(self, viewer: Viewer, reader: LogReader, tenure: Tenure | None) -> Batches:
         with self._streams.watch(viewer, reader.interrupt, tenure):
-            while batch := await reader.read():
-                yield batch
+            while read := await reader.read():
+                for start in range(0, len(read), AT_ONCE):
+                    if start:
+                        await asyncio.sleep(0)
+                    yield read[start : start + AT_ONCE]
 
 
 class _StoredReader(LogReader):

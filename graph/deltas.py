@@ -7,10 +7,8 @@ only where each selected field is one of PLAIN. Everything else is graphql-core'
 unusual; tests/graph/test_deltas.py holds both ways equal.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from itertools import islice
 from typing import Any
 
 import orjson
@@ -26,8 +24,6 @@ Plan = Callable[[AnswerDelta], bytes | None]
 """The operation's data for one delta, as JSON; None when it is graphql-core's to render."""
 
 MAX_INT = 2**31 - 1
-AT_ONCE = 256
-"""Deltas that are rendered without letting others run: the replay of a long turn has thousands."""
 
 
 def _seq(delta: AnswerDelta) -> bytes | None:
@@ -79,16 +75,13 @@ class DeltaRun:
     ) -> None:
         self.waiting = waiting
         self.failure: Exception | None = None
-        self._taken = False
         self._context = context
         self._plan = plan
         self._batches = batches
 
     async def read(self) -> list[tuple[int, bytes]]:
-        """`seq` and rendered data of each delta that came at once, AT_ONCE at most; nothing at the end of the run."""
-        if self.waiting and self._taken:
-            await asyncio.sleep(0)
-        elif not self.waiting:
+        """`seq` and rendered data of each delta that came at once; nothing at the end of the run."""
+        if not self.waiting:
             try:
                 self.waiting.extend(await anext(self._batches))
             except StopAsyncIteration:
@@ -97,14 +90,13 @@ class DeltaRun:
                 self.failure = failure
                 return []
         taken = []
-        for delta in islice(self.waiting, AT_ONCE):
+        for delta in self.waiting:
             data = self._plan(delta) if type(delta) is AnswerDelta else None
             if data is None:
                 break
             taken.append((delta.seq, data))
         for _ in taken:
             self._context.cursor = self.waiting.popleft().seq
-        self._taken = bool(taken)
         return taken
 
 

@@ -1,6 +1,5 @@
 """A turn's events as server-sent events. docs/PROTOCOL.md states what is on the wire, and what it guarantees."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing
 from typing import Any
@@ -23,8 +22,6 @@ from rest.route import EVENT_STREAM
 from rest.shapes import encode, message_shape, route_shapes, source_shapes, turn_error_shape
 
 HEARTBEAT = b":\n\n"
-AT_ONCE = 256
-"""Events that are rendered and sent without letting others run: the replay of a long turn has thousands."""
 _LINE_ENDS = tuple((c.encode(), b"\\u%04x" % ord(c)) for c in "\u0085\u2028\u2029")
 """No line ends for SSE, but for much that splits text into lines (Python's str.splitlines does)."""
 RECONNECT_AFTER = 1_000
@@ -52,14 +49,11 @@ class EventStream(LiveBody):
 async def _frames(
     batches: AsyncGenerator[Sequence[TurnEvent], None], catalog: AgentCatalog
 ) -> AsyncGenerator[bytes, None]:
-    """What came at once is one piece; a piece is at most AT_ONCE events."""
+    """What came at once is one piece."""
     try:
         async with aclosing(batches):
             async for batch in batches:
-                for start in range(0, len(batch), AT_ONCE):
-                    if start:
-                        await asyncio.sleep(0)
-                    yield b"".join([encode_event(event, catalog) for event in batch[start : start + AT_ONCE]])
+                yield b"".join([encode_event(event, catalog) for event in batch])
     except DeskError as failure:
         yield _closing(failure.code)
     except Exception as failure:

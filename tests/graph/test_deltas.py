@@ -1,6 +1,5 @@
 """Planned deltas are what graphql-core makes of them, over many ways to select them."""
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from copy import copy
@@ -15,7 +14,7 @@ from domain import events
 from domain.pages import PageRequest
 from graph.answers import Answer, Results, answers
 from graph.context import DeskContext
-from graph.deltas import AT_ONCE, MAX_INT, DeltaExecutor, DeltaRun, Plan, plan_of
+from graph.deltas import MAX_INT, DeltaExecutor, DeltaRun, Plan, plan_of
 from graph.events import AnswerDelta
 from graph.schema import create_schema
 from tests.graph.desk import PIECES, Desk, global_id
@@ -114,20 +113,6 @@ async def test_what_has_no_plan_goes_the_ordinary_way(desk: Desk, token: str, ch
     assert [seq for seq, _ in await run.read()] == [MAX_INT - 1, MAX_INT]
     assert await run.read() == []
     assert list(waiting) == deltas[2:]
-
-
-async def test_a_long_replay_lets_others_run(desk: Desk, token: str) -> None:
-    context = DeskContext(desk.services, token, "127.0.0.1", "request")
-    waiting: deque[events.TurnEvent] = deque(events.AnswerDelta(seq, 7, "x") for seq in range(1, 2 * AT_ONCE + 2))
-    run = DeltaRun(context, planned(document("seq")), waiting, _nothing())
-    others: list[int] = []
-    read = []
-    while taken := await run.read():
-        read.append([seq for seq, _ in taken])
-        asyncio.get_running_loop().call_soon(others.append, len(read))
-        assert others == list(range(1, len(read))), "what asked to run did so before the next piece"
-    assert [len(piece) for piece in read] == [AT_ONCE, AT_ONCE, 1]
-    assert context.cursor == read[-1][-1] == 2 * AT_ONCE + 1
 
 
 def test_several_subscriptions_at_once_are_not_planned() -> None:

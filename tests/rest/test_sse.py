@@ -12,7 +12,7 @@ from domain.agents.catalog import Agent, AgentCatalog
 from domain.errors import DatabaseUnavailable, ErrorCode, Unauthenticated
 from domain.events import AnswerDelta, RouteChosen, SourcesFound, TurnCompleted, TurnEnded, TurnEvent, TurnStarted
 from domain.model import Message, Role, Route, RouteMethod, RunnerUp, Source, Span, TurnError, TurnStatus
-from rest.sse import AT_ONCE, EventStream, encode_event
+from rest.sse import EventStream, encode_event
 from tests.rest.event_frames import read_frame, read_frames
 
 CATALOG = AgentCatalog((Agent("pricing", "Pricing", "Plans and prices", Path()),))
@@ -287,21 +287,3 @@ async def test_a_stream_that_fails_ends_with_a_comment(failure: Exception, code:
     assert client.body.endswith(b"\n\n: closed: " + code + b"\n\n")
     assert [frame.seq for frame in read_frames(client.body)] == [1]
     assert client.complete
-
-
-async def test_a_long_replay_lets_others_run() -> None:
-    steps: list[str] = []
-
-    async def batches() -> Batches:
-        yield [delta(seq) for seq in range(1, AT_ONCE * 4 + 1)]
-        steps.append("replayed")
-
-    async def other() -> None:
-        for _ in range(3):
-            await asyncio.sleep(0)
-            steps.append("other")
-
-    client = Client()
-    await asyncio.gather(run(batches(), client), other())
-    assert [frame.seq for frame in read_frames(client.body)] == list(range(1, AT_ONCE * 4 + 1))
-    assert steps.index("other") < steps.index("replayed")
