@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 
 from domain.agents.catalog import AgentCatalog
-from domain.agents.memory import READ
+from domain.agents.summaries import READ
 from domain.errors import BadUserInput, ChatBusy
 from domain.followers import Batches, Followers
 from domain.inputs import Inputs

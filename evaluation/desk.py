@@ -14,10 +14,10 @@ from itertools import count
 from domain.agents.assessment import Assessor
 from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.judging import Judge
-from domain.agents.memory import WINDOW, recalled
+from domain.agents.memory import recalled
 from domain.agents.notes import NO_NOTES, VERSION
 from domain.agents.state import Draft, Evidence, Line, TurnContext
-from domain.agents.summaries import lines_of
+from domain.agents.summaries import WINDOW, lines_of
 from domain.errors import ContentFiltered
 from domain.knowledge import ANYBODY, Chunk, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.model import Message, Role, Route, Source

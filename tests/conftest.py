@@ -1,4 +1,6 @@
-"""For all tests: how what is logged in this process looks, and the order in which files are run."""
+"""For all tests: how what is logged in this process looks, how many processes run them, and in which order."""
+
+import os
 
 import pytest
 import structlog
@@ -13,6 +15,18 @@ LONGEST = (
     "test_doctor.py",
 )
 """Files that take a minute or more. They come first, or the last of them runs alone at the end."""
+
+
+AT_MOST = 8
+"""Processes, unless there are more cores."""
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Two a core: tests wait for servers and databases as long as they work. pytest-xdist's own variable goes before."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    cores = os.cpu_count() or 1
+    return max(cores, min(2 * cores, AT_MOST))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

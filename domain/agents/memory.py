@@ -7,14 +7,9 @@ from langgraph.runtime import Runtime
 
 from domain.agents.clarification import settle
 from domain.agents.state import Conversation, TurnContext, TurnState
-from domain.agents.summaries import BEHIND, NO_SUMMARY, Summaries, Summary, lines_of
+from domain.agents.summaries import BEHIND, NO_SUMMARY, READ, WINDOW, Summaries, Summary, lines_of
 from domain.model import Message
 from domain.ports import History
-
-WINDOW = 20
-"""Messages recalled as they are: a turn's cost does not grow with its chat."""
-READ = WINDOW + BEHIND + 2
-"""Messages read: those of the window, and those before that the summary does not cover yet."""
 
 
 class Memory:

@@ -20,8 +20,12 @@ from domain.model import Message
 from domain.ports import SummaryStore
 from domain.records import StoredSummary
 
+WINDOW = 20
+"""Messages recalled as they are: a turn's cost does not grow with its chat."""
 BEHIND = 10
 """Messages that left the window before notes are taken of them."""
+READ = WINDOW + BEHIND + 2
+"""Messages read: those of the window, and those before that the summary does not cover yet."""
 PAGE, PAGES = 50, 4
 """Messages that are read at once, and pages that one turn takes notes of at most: old chats catch up in some turns."""
 

@@ -9,10 +9,10 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from db.summaries import SqlSummaryStore
 from domain.agents.answering import DirectModel
-from domain.agents.memory import READ, WINDOW, recalled
+from domain.agents.memory import recalled
 from domain.agents.notes import Notes
 from domain.agents.recollection import FROM_THE_CHAT
-from domain.agents.summaries import Summaries, Summary
+from domain.agents.summaries import READ, WINDOW, Summaries, Summary
 from domain.errors import DatabaseUnavailable, ModelUnavailable
 from domain.model import Message
 from domain.pages import PageRequest

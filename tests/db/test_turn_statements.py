@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Engine, event
 from db.engine import Database
 from db.logins import SqlLoginStore
 from db.summaries import SqlSummaryStore
-from domain.agents.memory import WINDOW, Memory
+from domain.agents.memory import Memory
 from domain.agents.state import Draft, TurnContext
-from domain.agents.summaries import BEHIND, Summaries
+from domain.agents.summaries import BEHIND, WINDOW, Summaries
 from domain.events import TurnCompleted
 from tests.domain.turn_desk import Desk, answers, open_desk
 from tests.stores import Stores

@@ -1,7 +1,6 @@
 """What was said long ago, over REST: the model's prompt holds it, and the desk quotes it."""
 
-from domain.agents.memory import WINDOW
-from domain.agents.summaries import BEHIND
+from domain.agents.summaries import BEHIND, WINDOW
 from tests.rest.conftest import QUESTION, User
 from tests.rest.event_frames import read_frames
 from tests.standins.azure_openai import AzureOpenAIStandIn
