@@ -81,11 +81,13 @@ class DocumentText:
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A chunk that was retrieved. `score` is the search engine's, higher is better, comparable within one search.
-    `likeness` is the cosine of the question to it, where the engine compares vectors of its own."""
+    `likeness` is the cosine of the question to it, where the engine compares vectors of its own; `latent` is the cosine in
+    the latent-semantic space of its knowledge base, where the engine has one."""
 
     chunk: Chunk
     score: float
     likeness: float | None = None
+    latent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Without(Watched):
     """Finds what the other would find without `removed`, the chunks to do without of each agent.
 
     Ranks and term statistics are those of a knowledge base that never held them. The scores are weighted by the rarity
-    of terms in the one that does, since the index itself stays: tests/evaluation/test_removal.py compares this with
+    of terms in the one that does, and its latent-semantic space is its own, since the index itself stays: tests/evaluation/test_removal.py compares this with
     an index made without them."""
 
     def __init__(self, retriever: Retriever, removed: Mapping[str, Iterable[Chunk]]) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from domain.knowledge import Chunk, Reader
 from providers.index_file import Allowed, IndexFile
+from providers.latent_space import cosines, point
 from providers.recent import Recent
 
 K1, B = 1.5, 0.4
@@ -31,6 +32,8 @@ TERM = 16
 CHUNKS = 4_000
 """Kept, of all indexes together, of 1 to 2 KB each."""
 MEASURES = 1_000
+POINTS = 4_000
+"""Of terms, and of chunks, kept of all indexes together, of 300 bytes each. What has none is kept as an empty one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class Indexes:
         self._measures: Recent[View, _Measure] = Recent(MEASURES)
         self._postings: Recent[tuple[View, str], _Postings] = Recent(POSTINGS)
         self._chunks: Recent[tuple[str | None, int], Chunk] = Recent(CHUNKS)
+        self._term_points: Recent[tuple[str | None, str], array[float]] = Recent(POINTS)
+        self._chunk_points: Recent[tuple[str | None, int], array[float]] = Recent(POINTS)
 
     def view(self, index: IndexFile, reader: Reader) -> View:
         return View(index.edition, index.allowed(reader.username))
@@ -96,8 +101,24 @@ class Indexes:
             self._chunks.keep((view.edition, number), chunk)
         return {number: known or read[number] for number, known in held.items()}
 
+    def cosines(self, index: IndexFile, view: View, asked: Sequence[str], numbers: Sequence[int]) -> dict[int, float]:
+        """Of these terms to chunks in view, in the latent-semantic space: of those that lie in it."""
+        terms = {term: self._term_points.get((view.edition, term)) for term in asked}
+        chunks = {number: self._chunk_points.get((view.edition, number)) for number in numbers}
+        new_terms = [term for term, known in terms.items() if known is None]
+        new_chunks = [number for number, known in chunks.items() if known is None]
+        if new_terms or new_chunks:
+            of_terms, of_chunks = index.points(new_terms, new_chunks)
+            for term in new_terms:
+                terms[term] = its = point(of_terms.get(term, b""))
+                self._term_points.keep((view.edition, term), its)
+            for number in new_chunks:
+                chunks[number] = its = point(of_chunks.get(number, b""))
+                self._chunk_points.keep((view.edition, number), its)
+        return cosines([its for its in terms.values() if its], {n: its for n, its in chunks.items() if its})
+
     def clear(self) -> None:
-        for kept in (self._measures, self._postings, self._chunks):
+        for kept in (self._measures, self._postings, self._chunks, self._term_points, self._chunk_points):
             kept.clear()
 
     def _measure(self, index: IndexFile, view: View) -> _Measure:

@@ -23,7 +23,9 @@ from domain.errors import SearchUnavailable
 from domain.knowledge import Chunk, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.terms import content_terms, terms
 from providers.coverage import Indexes
-from providers.index_file import IndexFile, IndexReaders, NotIndexedError
+from providers.index_file import IndexFile
+from providers.index_readers import IndexReaders, NotIndexedError
+from providers.latent_space import space_of
 from providers.reads import Reads
 from providers.recent import Recent
 
@@ -148,6 +150,7 @@ class EmbeddedSearch:
                     index.add_document(document, _with_terms(chunk(document)))
                 self._embed(index, document.id)
                 report(done)
+            self._lay_out(index, proceed)
             return IndexReport(
                 agent=agent,
                 added=len(fresh - known.keys()),
@@ -170,6 +173,13 @@ class EmbeddedSearch:
         vectors = self._embedder.embed([f"{found.title}\n{found.text}".strip() for found in chunks.values()])
         index.add_vectors({number: row.astype("<f2").tobytes() for number, row in zip(chunks, vectors, strict=True)})
 
+    def _lay_out(self, index: IndexFile, proceed: Callable[[], None]) -> None:
+        """Makes the space of what the index now holds, unless passages have vectors of their own."""
+        if self._embedder:
+            index.drop_space()
+        elif not index.has_space:
+            index.set_space(space_of(list(index.read_terms()), proceed))
+
     # ------------------------------------------------------------ searching
 
     def _search(self, agent: str, question: str, limit: int, reader: Reader) -> list[Passage]:
@@ -178,6 +188,7 @@ class EmbeddedSearch:
             return []
         vector = self._vector(question)
         likeness: dict[int, float] = {}
+        latent: dict[int, float] = {}
         with _available(agent), self._readers.reading(self._path(agent)) as index:
             view = self._indexes.view(index, reader)
             scores = self._indexes.coverage(index, view, asked)
@@ -187,7 +198,9 @@ class EmbeddedSearch:
                 scores = _mixed(scores, likeness, index.hidden(view.allowed), weight)
             best = nsmallest(limit, scores, key=lambda number: (-scores[number], number))
             chunks = self._indexes.chunks(index, view, best)
-        return [Passage(chunks[number], scores[number], likeness.get(number)) for number in best]
+            if not likeness:
+                latent = self._indexes.cosines(index, view, asked, best)
+        return [Passage(chunks[n], scores[n], likeness.get(n), latent.get(n)) for n in best]
 
     def _vector(self, question: str) -> "NDArray[np.float32] | None":
         """A router asks every agent at once: the first embeds the question, the others wait for it."""

@@ -1,5 +1,5 @@
 """One agent's search index: an SQLite file with its chunks, who may read them, a full-text index of their terms and,
-optionally, vectors.
+optionally, vectors or a latent-semantic space (providers/latent_space.py).
 
 The terms are those of `domain.terms`, joined by spaces; FTS5 only keeps and finds them (its `ascii` tokenizer cuts
 nothing else apart, given the marks that stand inside terms). Writers wait for one another; readers, in this process or
@@ -9,23 +9,20 @@ another, see the index before or after a writer's transaction, never in between 
 import json
 import sqlite3
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
-from threading import Lock
 from uuid import uuid4
 
 from domain.knowledge import Chunk, Document
 from domain.terms import VERSION as TERMS
+from providers.latent_space import ChunkTerms, Space
 
-STAMP = f"3 terms {TERMS}"
+STAMP = f"4 terms {TERMS}"
 """A file with another stamp is built anew."""
 TITLE_WEIGHT = 3.0
 """How often a term in a chunk's title path counts, a term in its text counting once."""
-KEPT_OPEN = 4
-"""How many connections to one file stay open while nobody reads."""
 BUSY_SECONDS = 0.25
 WRITER_PATIENCE_SECONDS = 900.0
 
@@ -34,6 +31,8 @@ DROP TABLE IF EXISTS occurrences;
 DROP TABLE IF EXISTS vocabulary;
 DROP TABLE IF EXISTS passages;
 DROP TABLE IF EXISTS vectors;
+DROP TABLE IF EXISTS term_points;
+DROP TABLE IF EXISTS chunk_points;
 DROP TABLE IF EXISTS chunks;
 DROP TABLE IF EXISTS audiences;
 DROP TABLE IF EXISTS documents;
@@ -49,6 +48,8 @@ CREATE TABLE chunks (
 CREATE INDEX chunks_of_document ON chunks (document_id);
 CREATE INDEX restricted_chunks ON chunks (document_id) WHERE restricted;
 CREATE TABLE vectors (number INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+CREATE TABLE term_points (term TEXT PRIMARY KEY, point BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE chunk_points (number INTEGER PRIMARY KEY, point BLOB NOT NULL);
 CREATE VIRTUAL TABLE passages USING fts5 (title_terms, body_terms, tokenize = "ascii tokenchars '_.$'");
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (passages, row);
 CREATE VIRTUAL TABLE occurrences USING fts5vocab (passages, instance);
@@ -71,12 +72,8 @@ Allowed = tuple[str, ...]
 """The ids of documents with an audience that may be read all the same, in order."""
 
 
-class NotIndexedError(Exception):
-    """There is no file, or one that was made by another version: the knowledge base has to be indexed."""
-
-
 class IndexFile:
-    """An open index. Belongs to one thread at a time; made by `reading` and `writing`."""
+    """An open index. Belongs to one thread at a time; made by `writing` and by `providers.index_readers`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -84,18 +81,11 @@ class IndexFile:
 
     @classmethod
     @contextmanager
-    def reading(cls, path: Path) -> Iterator["IndexFile"]:
-        """One consistent view. Raises NotIndexedError and sqlite3.Error."""
-        with closing(IndexReaders()) as readers, readers.reading(path) as index:
-            yield index
-
-    @classmethod
-    @contextmanager
     def writing(cls, path: Path, proceed: Callable[[], None]) -> Iterator["IndexFile"]:
         """One transaction: all that is done, or nothing after an exception. While another process writes, `proceed`
         is called now and then, and may raise. Raises sqlite3.Error."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(_connect(f"{path.resolve().as_uri()}?mode=rwc")) as connection:
+        with closing(connect(f"{path.resolve().as_uri()}?mode=rwc")) as connection:
             for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE"):
                 _patiently(connection, statement, proceed)
             try:
@@ -210,6 +200,48 @@ class IndexFile:
     def vectors(self) -> list[tuple[int, bytes]]:
         return self._connection.execute("SELECT number, vector FROM vectors ORDER BY number").fetchall()
 
+    # ------------------------------------------------------------ a latent-semantic space
+
+    @property
+    def has_space(self) -> bool:
+        """Whether a space was sought for these very contents, though there be none."""
+        return self.fact("space") == self.edition
+
+    def read_terms(self) -> Iterator[ChunkTerms]:
+        """Of every chunk."""
+        rows = self._connection.execute(
+            "SELECT number, title_terms, body_terms, restricted FROM passages JOIN chunks ON number = passages.rowid"
+        )
+        for number, title, body, restricted in rows:
+            yield ChunkTerms(number, [*title.split(), *body.split()], bool(restricted))
+
+    def set_space(self, space: Space | None) -> None:
+        """Takes the place of the one before."""
+        self.drop_space()
+        self._renew()
+        if space is not None:
+            self._connection.executemany("INSERT INTO term_points VALUES (?, ?)", space.terms.items())
+            self._connection.executemany("INSERT INTO chunk_points VALUES (?, ?)", space.chunks.items())
+        self.set_fact("space", str(self.edition))
+
+    def drop_space(self) -> None:
+        if self.fact("space") is not None:
+            self._renew()
+            for emptied in ("FROM term_points", "FROM chunk_points", "FROM facts WHERE name = 'space'"):
+                self._connection.execute(f"DELETE {emptied}")
+
+    def points(self, terms: Sequence[str], numbers: Sequence[int]) -> tuple[dict[str, bytes], dict[int, bytes]]:
+        """Of those of the terms and chunks that have one."""
+        of_terms = self._connection.execute(
+            "SELECT term, point FROM json_each(?) AS asked JOIN term_points ON term = asked.value",
+            (json.dumps(list(terms)),),
+        )
+        of_chunks = self._connection.execute(
+            "SELECT number, point FROM json_each(?) AS asked JOIN chunk_points ON number = asked.value",
+            (json.dumps(list(numbers)),),
+        )
+        return dict(of_terms), dict(of_chunks)
+
     # ------------------------------------------------------------ finding
 
     def measure(self, allowed: Allowed) -> tuple[int, float]:
@@ -248,70 +280,7 @@ class IndexFile:
         ]
 
 
-class IndexReaders:
-    """Reads index files, of which some stay open in between: to open one costs several times what a search does.
-    For threads."""
-
-    def __init__(self) -> None:
-        self._idle: defaultdict[Path, list[tuple[_Identity, sqlite3.Connection]]] = defaultdict(list)
-        self._changing = Lock()
-
-    @contextmanager
-    def reading(self, path: Path) -> Iterator[IndexFile]:
-        """One consistent view. Raises NotIndexedError and sqlite3.Error."""
-        identity = _identity(path)
-        connection = self._taken(path, identity) or _connect(f"{path.resolve().as_uri()}?mode=rw")
-        try:
-            connection.execute("BEGIN")
-            index = IndexFile(connection)
-            if index.fact("stamp") != STAMP:
-                raise NotIndexedError(path.name)
-            yield index
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.close()
-            raise
-        self._put_back(path, identity, connection)
-
-    def close(self) -> None:
-        with self._changing:
-            for idle in self._idle.values():
-                for _, connection in idle:
-                    connection.close()
-            self._idle.clear()
-
-    def _taken(self, path: Path, identity: "_Identity") -> sqlite3.Connection | None:
-        """One that is open to this very file, and not to one that stood at its place before."""
-        with self._changing:
-            idle = self._idle[path]
-            while idle:
-                found, connection = idle.pop()
-                if found == identity:
-                    return connection
-                connection.close()
-        return None
-
-    def _put_back(self, path: Path, identity: "_Identity", connection: sqlite3.Connection) -> None:
-        with self._changing:
-            if len(self._idle[path]) < KEPT_OPEN:
-                self._idle[path].append((identity, connection))
-                return
-        connection.close()
-
-
-_Identity = tuple[int, int]
-
-
-def _identity(path: Path) -> _Identity:
-    """Tells a file from another at the same place. Raises NotIndexedError."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        raise NotIndexedError(path.name) from None
-    return found.st_dev, found.st_ino
-
-
-def _connect(uri: str) -> sqlite3.Connection:
+def connect(uri: str) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
 
 

@@ -7,6 +7,7 @@ from typing import TypedDict
 import structlog
 from langgraph.runtime import Runtime
 
+from domain.agents.blending import blended
 from domain.agents.catalog import AgentCatalog
 from domain.agents.reranking import CANDIDATES, Reranker, reranked
 from domain.agents.selecting import select
@@ -48,7 +49,7 @@ class Retrieval:
                 raise
             _log.warning("answered_without_search", agent=need.agent, reason=failure.message)
             return {"evidence": [Evidence(need, (), searched=False)]}
-        found: Sequence[Passage] = [_harmless(passage) for passage in searched]
+        found = blended([_harmless(passage) for passage in searched])
         if reranker:
             found = await reranked(reranker, need.text, found)
         passages = select(found, agent.passages, agent.passage_tokens)

@@ -24,6 +24,7 @@ from domain.terms import terms
 from providers.embedded_search import EmbeddedSearch
 from providers.embeddings import DIMENSIONS, installed_embedder
 from providers.index_file import IndexFile
+from providers.index_readers import IndexReaders
 from tests.standins.embedder import LetterEmbedder
 
 
@@ -121,7 +122,7 @@ async def test_readers_see_the_index_before_or_after_never_between(tmp_path: Pat
     with IndexFile.writing(path, lambda: None) as index:
         index.remove_document("old")
         assert list(await scores(search, "turtle")) == ["old"]
-        with IndexFile.reading(path) as before:
+        with closing(IndexReaders()) as readers, readers.reading(path) as before:
             index._connection.execute("COMMIT")
             assert before.digests() == {"old": "1"}
         assert await scores(search, "turtle") == {}
