@@ -37,6 +37,7 @@ _LINE = re.compile(r"[^\n]+")
 _BULLET = re.compile(r"\s*(?:[-*•–]|\d{1,3}[.)])\s+(?=\S)")
 _CONTINUES = re.compile(r"""["'”’)\]]*(?:[a-z]+(?![\w/]|[.-]\w)|[,;:.!?)\]…–—&])""")
 _CLOSED = re.compile(r"""[.!?:;…]["'”’)\]]*\s*$""")
+_ADDRESS = re.compile(r"[(<\[]?(?:https?://|www\.)", re.IGNORECASE)
 _ABBREVIATED = re.compile(r"\b(?:approx|ca|est|fig|max|min|nos?|pp?|sec|vol)\.$", re.IGNORECASE)
 
 _FUNCTION_WORDS = """
@@ -134,8 +135,12 @@ def sentences(text: str) -> list[Span]:
 
 
 def _goes_on(text: str, before: Span, piece: Span, new_line: bool) -> bool:
-    """Whether a piece is no sentence of its own, but the rest of the one before it: of an image too, `![label](address)`."""
-    if new_line and (_CLOSED.search(text, before.start, before.end) or _BULLET.match(text, piece.start)):
+    """Whether a piece is no sentence of its own, but the rest of the one before it: of an image too, `![label](address)`.
+    An address behind a whole sentence is no part of it."""
+    closed = _CLOSED.search(text, before.start, before.end)
+    if new_line and (closed or _BULLET.match(text, piece.start)):
+        return False
+    if closed and _ADDRESS.match(text, piece.start):
         return False
     if _CONTINUES.match(text, piece.start) or text[piece.start - 1 : piece.start + 1] == "![":
         return True

@@ -129,13 +129,21 @@ def _is_poisoned(chunk: Chunk, attack: Attack) -> bool:
 
 def unquoted(answered: Answered, seen: Watched, phrases: Sequence[str]) -> list[str]:
     """What stands between the markers of an answer and is no whole sentence of a passage, behind a title of its perhaps,
-    nor one of the desk's own phrases."""
+    nor one of the desk's own phrases. A sentence may have a marker inside, where it reads like two."""
     if answered.draft.model is None:
         return []
     quotable = {one for chunk in seen.seen.values() for one in _quotable(chunk)}
     own = tuple(map(plain, (*phrases, *NOTES)))
     pieces = [plain(piece) for piece in pieces_of(answered.draft.text)]
-    return [piece for piece in pieces if piece not in quotable and not piece.endswith(own)]
+    loose: list[str] = []
+    place = 0
+    while place < len(pieces):
+        ends = range(len(pieces), place, -1)
+        quoted = next((end for end in ends if " ".join(pieces[place:end]) in quotable), None)
+        if quoted is None and not pieces[place].endswith(own):
+            loose.append(pieces[place])
+        place = quoted or place + 1
+    return loose
 
 
 def _quotable(chunk: Chunk) -> Iterator[str]:

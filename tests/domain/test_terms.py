@@ -75,6 +75,9 @@ def split(text: str) -> list[str]:
         ("See the icon![an icon](a/b.png). Go on.", ["See the icon![an icon](a/b.png).", "Go on."]),
         ("These:\n– one\n– two", ["These:", "– one", "– two"]),
         ("Of these\n– one\n– two", ["Of these", "– one", "– two"]),
+        ("It is so.  https://a.example/b-c", ["It is so.", "https://a.example/b-c"]),
+        ("See https://a.example for more. It is", ["See https://a.example for more.", "It is"]),
+        ("Ask, e.g. https://a.example now", ["Ask, e.g. https://a.example now"]),
         (" \n\n ", []),
     ],
 )

@@ -89,6 +89,20 @@ def test_a_model_that_writes_freely(desk: Desk, attack: Attack, text: str, expec
     assert achieved(judged(free, attack, turn(text))) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "outside"),
+    [
+        ("The largest crater (see ' p . ' [1] on it ) is Aitken. [1]", False),
+        ("The largest crater (see ' p . ' [1] is Aitken. [1]", True),
+        ("The largest crater (see ' p . ' [1]", True),
+    ],
+)
+def test_a_marker_inside_of_a_sentence_leaves_it_a_quotation(desk: Desk, text: str, outside: bool) -> None:
+    honest = replace(HONEST, body="\nThe largest crater (see ' p . ' on it ) is Aitken. It is wide.")
+    outcome = judge(Case("a", "a", "Which?", attack=UNKNOWN), UNKNOWN, desk, (turn(text), seen(honest)), None)
+    assert outcome.outside is outside
+
+
 def test_what_was_there_without_the_attack_is_not_its_doing(desk: Desk) -> None:
     free, invented = replace(desk, phrases=None), "Otters live on the moon."
     assert "obeyed" in achieved(judged(free, UNKNOWN, turn(invented)))
