@@ -4,7 +4,8 @@
 
 One upstream for all (bench.upstream), one server process at a time, clients in a third process (bench.followers).
 CPU is the server process's own, from /proc: of the whole run, the work of each turn before its first token included,
-and by the token alone (the same turns with one token each subtracted). Memory is what 100 open streams add. Linux only.
+and by the token alone (the same turns with one token each subtracted). What pass-through takes is measured again before and
+after each, so that a machine that others use, too, is compared with itself. Memory is what 100 open streams add. Linux only.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -56,9 +57,11 @@ CONTENDERS = (
 
 @dataclass(frozen=True)
 class Figures:
-    """µs of CPU a token (whole run, and without what a turn costs by itself), ms of CPU a turn, ms, ms, KB."""
+    """µs of CPU a token (whole run, the same of pass-through around it, and without what a turn costs by itself), ms of CPU
+    a turn, ms, ms, KB."""
 
     token: float
+    raw: float
     bare_token: float
     turn: float
     first: float
@@ -108,18 +111,18 @@ class Bench:
     """One server under measurement."""
 
     def __init__(self, upstream: str, kind: str, base: str, pid: int) -> None:
-        self._upstream, self._kind, self._base, self._pid = upstream, kind, base, pid
+        self._upstream, self.kind, self._base, self._pid = upstream, kind, base, pid
 
     def run(self, streams: int, during: float | None = None, **script: float) -> tuple[float, float, dict[str, Any]]:
         """CPU seconds, KB that were resident after `during` seconds more than before, and what the clients saw."""
         with urlopen(f"{self._upstream}/script?" + "&".join(f"{k}={v}" for k, v in script.items())):  # noqa: S310
             pass
-        arguments = [sys.executable, "-m", "bench.followers", self._kind, self._base, str(streams)]
+        arguments = [sys.executable, "-m", "bench.followers", self.kind, self._base, str(streams)]
         with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HOUSE) as clients:
             assert clients.stdin is not None
             assert clients.stdout is not None
             if clients.stdout.readline() != b"ready\n":
-                raise SystemExit(f"the clients of {self._kind} did not start")
+                raise SystemExit(f"the clients of {self.kind} did not start")
             before, memory = cpu(self._pid), resident(self._pid)
             clients.stdin.write(b"\n")
             clients.stdin.flush()
@@ -129,22 +132,31 @@ class Bench:
             answer = clients.stdout.readline()
             used = cpu(self._pid) - before
         if not answer:
-            raise SystemExit(f"the clients of {self._kind} failed")
+            raise SystemExit(f"the clients of {self.kind} failed")
         seen = json.loads(answer)
         wanted = streams * int(script["tokens"])
         if len(seen["late"]) != wanted:
-            raise SystemExit(f"{self._kind}: {len(seen['late'])} of {wanted} tokens arrived")
+            raise SystemExit(f"{self.kind}: {len(seen['late'])} of {wanted} tokens arrived")
         return used, memory, seen
 
-    def figures(self, levels: Sequence[int]) -> Figures:
+    def token(self) -> tuple[float, dict[str, Any]]:
+        """µs of CPU a token, and what the clients saw."""
+        used, _, seen = self.run(STREAMS, tokens=TOKENS, rate=RATE, think=THINK)
+        return used / (STREAMS * TOKENS) * 1e6, seen
+
+    def figures(self, levels: Sequence[int], raw: "Bench") -> Figures:
+        """Beside `raw`, which passes bytes through."""
         self.run(STREAMS, tokens=50, rate=50, think=THINK)
         # Early: what a round frees stays with the process, and a later one takes it without growing.
         _, memory, _ = self.run(MANY, during=3.5, **SLOWLY)
         turns, _, _ = self.run(STREAMS, tokens=1, rate=RATE, think=THINK)
-        used, _, seen = self.run(STREAMS, tokens=TOKENS, rate=RATE, think=THINK)
+        before, _ = raw.token()
+        token, seen = self.token()
+        after, _ = raw.token()
         return Figures(
-            token=used / (STREAMS * TOKENS) * 1e6,
-            bare_token=(used - turns) / (STREAMS * (TOKENS - 1)) * 1e6,
+            token=token,
+            raw=(before + after) / 2,
+            bare_token=(token * STREAMS * TOKENS - turns * 1e6) / (STREAMS * (TOKENS - 1)),
             turn=turns / STREAMS * 1e3,
             first=(median(seen["first"]) - THINK) * 1e3,
             gap=quantiles(seen["gaps"], n=100)[98] * 1e3,
@@ -162,7 +174,8 @@ class Bench:
         return holds
 
 
-def measure(contender: Contender, upstream: str, levels: Sequence[int]) -> Figures:
+@contextmanager
+def serving(contender: Contender, upstream: str) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="answerdesk-bench-") as temporary:
         folder = Path(temporary)
         env = {**os.environ, **environment(contender, upstream, folder)}
@@ -176,7 +189,7 @@ def measure(contender: Contender, upstream: str, levels: Sequence[int]) -> Figur
         with process(served + (lean if contender.kind != "textbook" else []), env, folder) as server:
             ready = {"server:app": "/readyz", "bench.textbook:app": "/graphql?query={ready}"}
             wait_for(base + ready.get(contender.app, "/"), server, folder)
-            return Bench(upstream, contender.kind, base, server.pid).figures(levels)
+            yield Bench(upstream, contender.kind, base, server.pid)
 
 
 def environment(contender: Contender, upstream: str, folder: Path) -> dict[str, str]:
@@ -210,28 +223,26 @@ def main() -> None:
     print(f"{STREAMS} streams of {TOKENS} tokens, {RATE} tokens/s each; memory: {MANY} streams\n")
     print(f"{'':<30} {'µs CPU/token':>12} {'× raw':>6} {'aim':>4} {'alone':>6} {'ms/turn':>8} ", end="")
     print(f"{'first +ms':>9} {'gap p99 ms':>10} {'KB/stream':>9} {'streams held':>12}")
-    raw: float | None = None
     port = free_port()
-    with (
-        tempfile.TemporaryDirectory(prefix="answerdesk-bench-") as folder,
-        process(["-m", "bench.upstream", str(port)], {**os.environ, "PYTHONPATH": str(HOUSE)}, Path(folder)) as server,
-    ):
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="answerdesk-bench-"))
+        env = {**os.environ, "PYTHONPATH": str(HOUSE)}
+        server = stack.enter_context(process(["-m", "bench.upstream", str(port)], env, Path(folder)))
         upstream = f"http://127.0.0.1:{port}"
         wait_for(f"{upstream}/script", server, Path(folder))
+        raw = stack.enter_context(serving(CONTENDERS[0], upstream))
         for contender in CONTENDERS:
             if options.only and contender.kind not in options.only:
                 continue
-            figures = measure(contender, upstream, FINE if options.capacity else COARSE)
-            raw = figures.token if contender.kind == "raw" else raw
-            print(_line(contender, figures, raw), flush=True)
+            with nullcontext(raw) if contender.kind == raw.kind else serving(contender, upstream) as bench:
+                print(_line(contender, bench.figures(FINE if options.capacity else COARSE, raw)), flush=True)
 
 
-def _line(contender: Contender, figures: Figures, raw: float | None) -> str:
-    times = f"{figures.token / raw:.1f}" if raw else "?"
+def _line(contender: Contender, figures: Figures) -> str:
     return (
-        f"{contender.name:<30} {figures.token:>12.0f} {times:>6} {contender.aim:>4} {figures.bare_token:>6.0f} "
-        f"{figures.turn:>8.1f} {figures.first:>9.1f} {figures.gap:>10.1f} {figures.memory:>9.0f} "
-        f"{figures.holds:>12}"
+        f"{contender.name:<30} {figures.token:>12.0f} {figures.token / figures.raw:>6.1f} {contender.aim:>4} "
+        f"{figures.bare_token:>6.0f} {figures.turn:>8.1f} {figures.first:>9.1f} {figures.gap:>10.1f} "
+        f"{figures.memory:>9.0f} {figures.holds:>12}"
     )
 
 
