@@ -3,7 +3,7 @@ lie near a question of which it has not a word.
 
 The matrix of chunks by terms, with (1 + ln tf) · ln(N / df) of N chunks and rows of length 1, is cut to the first
 dimensions of its singular value decomposition (Deerwester and others, Indexing by Latent Semantic Analysis, 1990), which
-a randomised method finds (Halko, Martinsson and Tropp, Finding Structure with Randomness, 2011): a second or so for
+a randomised method finds (Halko, Martinsson and Tropp, Finding Structure with Randomness, 2011): some seconds for
 10,000 chunks. What it is worth: docs/decisions/0053 and 0058.
 """
 

@@ -106,7 +106,7 @@ def _several(each: Sequence[Assessment], agents: Sequence[Agent]) -> Routing | N
 
 
 def _asking(routes: tuple[Route, ...], needs: Mapping[Need, Assessment]) -> Routing:
-    found = {need: its.weighed.found[need.agent] for need, its in needs.items()}
+    found = {need: its.weighed.found[need.agent] for need, its in needs.items() if its.weighed.found}
     return Routing(routes, tuple(needs), found=found)
 
 
