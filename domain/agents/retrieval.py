@@ -40,9 +40,8 @@ class Retrieval:
         agent = self._catalog.get(need.agent)
         reranker = self._reranker if agent.rerank else None
         try:
-            searched = state["found"]
-            if searched is None or (reranker and len(searched) < CANDIDATES):
-                limit = max(agent.candidates, CANDIDATES if reranker else 0)
+            searched, limit = state["found"], max(agent.candidates, CANDIDATES if reranker else 0)
+            if searched is None or limit > agent.candidates:
                 searched = await self._retriever.search(need.agent, need.text, limit, runtime.context.reader)
         except SearchUnavailable as failure:
             if not agent.answers_without_search:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from domain.errors import (
     Unauthenticated,
 )
 from domain.events import AnswerDelta, TurnCompleted, TurnEnded
-from domain.followers import AT_ONCE, Followers
+from domain.followers import Followers
 from domain.model import Span, TurnStatus, Usage, Viewer
 from domain.pages import PageRequest
 from domain.ports import LoginsEnded
@@ -59,28 +58,6 @@ async def test_a_turn_is_followed_stored_and_replayed_alike(open_desk: Callable[
         Usage(3, 4),
         "standalone?",
     )
-
-
-async def test_a_long_replay_comes_in_pieces_and_lets_others_run(open_desk: Callable[..., Awaitable[Desk]]) -> None:
-    async def long(context: TurnContext) -> Draft:
-        for _ in range(2 * AT_ONCE):
-            context.recorder.delta("so ")
-        return Draft("so " * (2 * AT_ONCE))
-
-    desk = await open_desk(long)
-    turn = await desk.turns.send(desk.viewer, desk.chat.id, "So?")
-    await desk.follow(turn.id)
-    async with asyncio.timeout(5):
-        while desk.log.reader(turn.id, 0) is not None:
-            await asyncio.sleep(0.01)
-    sizes: list[int] = []
-    others: list[int] = []
-    async with aclosing(desk.turns.follow(desk.viewer, turn.id)) as batches:
-        async for batch in batches:
-            assert len(others) == len(sizes), "what asked to run did so before the next piece"
-            sizes.append(len(batch))
-            asyncio.get_running_loop().call_soon(others.append, len(sizes))
-    assert sizes == [AT_ONCE, AT_ONCE, 2], "its beginning, its deltas and its end"
 
 
 async def test_a_follower_that_leaves_stops_nothing(open_desk: Callable[..., Awaitable[Desk]]) -> None:
