@@ -1,7 +1,7 @@
 """Chat models that write an answer's text straight from the network: `write(messages, sink)`.
 
 LangChain and the SDK make several objects of every token, which is most of what a token costs. Here LangChain keeps
-the configuration, the request, the callbacks and the result, and the SDK the connection: credentials, retries, errors,
+the configuration, the request, the result and, where there are any, the callbacks, and the SDK the connection: credentials, retries, errors,
 timeouts. Only reading the stream is ours: pieces of plain text go to the sink, once for each read from the network,
 and whatever is more than plain text (tool calls, usage, finish reasons, the filter's words) is turned into a chunk by
 the library's own code. tests/providers/test_direct_answers.py holds the results equal to the library's.
@@ -17,10 +17,12 @@ from typing import Any, cast
 import httpx2
 import openai
 import orjson
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManager, AsyncCallbackManagerForLLMRun
+from langchain_core.globals import get_llm_cache
 from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, BaseMessageChunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables.config import ensure_config
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from openai import RequestOptions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -30,6 +32,10 @@ from providers.response_body import reads_of
 from providers.whole_answers import AnswerCutShortError, WholeAzureChatOpenAI, WholeChatOpenAI
 
 Sink = Callable[[str], None]
+Asked = Callable[[], Sequence[BaseMessage]]
+"""What a model is asked, composed when it is needed: nobody holds it while the answer streams."""
+
+_Stream = openai.AsyncStream[ChatCompletionChunk]
 
 DONE = b"[DONE]"
 LONGEST = 33_554_432
@@ -70,19 +76,32 @@ _current: ContextVar[_Sinking | None] = ContextVar("sink", default=None)
 class DirectAnswers(BaseChatOpenAI):
     """What both of langchain-openai's chat models gain."""
 
-    async def write(self, messages: Sequence[BaseMessage], sink: Sink) -> AIMessage:
+    async def write(self, asked: Asked, sink: Sink) -> AIMessage:
         """The whole answer, when all of its text has gone to `sink`, which gets an empty one for a read without text.
         Raises what the SDK raises, and what `sink` does; AnswerCutShortError when the stream ends before the answer,
         EventTooLongError when it is no answer."""
+        if self._goes_straight():
+            (generation,) = (await self._read(await self._answer(list(asked()), {}), sink)).generations
+            message = cast(AIMessage, generation.message)
+            message.response_metadata = {**(generation.generation_info or {}), **message.response_metadata}
+            return message
         sinking = _Sinking(sink)
         token = _current.set(sinking)
         try:
-            message = await self.ainvoke(list(messages))
+            message = await self.ainvoke(list(asked()))
         finally:
             _current.reset(token)
         if not sinking.used:  # LangChain had it from elsewhere: a cache, or a handler that made it stream its own way
             sink(str(message.text))
         return message
+
+    def _goes_straight(self) -> bool:
+        """Whether LangChain has nothing to do with a call but to hand it on, which costs more than the call: no handler
+        hears of it, nothing is cached, limited or turned into another form."""
+        if self.cache or self.rate_limiter or self.output_version or get_llm_cache() is not None:
+            return False
+        config = ensure_config()
+        return not AsyncCallbackManager.configure(config.get("callbacks"), self.callbacks, self.verbose).handlers
 
     async def _agenerate(
         self,
@@ -95,15 +114,19 @@ class DirectAnswers(BaseChatOpenAI):
         if sinking is None:
             return await super()._agenerate(messages, stop, run_manager, **kwargs)
         sinking.used = True
-        kwargs["stream"] = True
-        if self._should_stream_usage(**kwargs):
-            kwargs["stream_options"] = {"include_usage": True}
-        payload = self._get_request_payload(messages, stop=stop, **kwargs)
-        stream = await self._ask(payload)
-        del payload
+        return await self._read(await self._answer(messages, {**kwargs, "stop": stop}), sinking.sink)
+
+    async def _answer(self, messages: list[BaseMessage], settings: dict[str, Any]) -> _Stream:
+        """What begins to stream."""
+        settings["stream"] = True
+        if self._should_stream_usage(**settings):
+            settings["stream_options"] = {"include_usage": True}
+        return await self._ask(self._get_request_payload(messages, **settings))
+
+    async def _read(self, stream: _Stream, sink: Sink) -> ChatResult:
         # The request's body need not be held for as long as its answer streams.
         stream.response.request = httpx2.Request("POST", stream.response.request.url)
-        answer = _Answer(self, sinking.sink, stream.response.request)
+        answer = _Answer(self, sink, stream.response.request)
         # A generator, which must be closed when it is left early, before the response is.
         async with stream, aclosing(reads_of(stream.response)) as reads:
             async for read in reads:
@@ -113,13 +136,13 @@ class DirectAnswers(BaseChatOpenAI):
                     break
         return answer.result()
 
-    async def _ask(self, payload: dict[str, Any]) -> openai.AsyncStream[ChatCompletionChunk]:
+    async def _ask(self, payload: dict[str, Any]) -> _Stream:
         """`create` looks through every part of a request for what JSON has to be told otherwise, which takes longer
         than sending it. Where there is nothing of the kind, it is sent as it is."""
         if not _goes_as_it_is(payload):
-            return cast(openai.AsyncStream[ChatCompletionChunk], await self.async_client.create(**payload))
+            return cast(_Stream, await self.async_client.create(**payload))
         return cast(
-            openai.AsyncStream[ChatCompletionChunk],
+            _Stream,
             await self.root_async_client.post(
                 "/chat/completions",
                 cast_to=ChatCompletion,

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage
 
 from domain.agents.answering import ANSWERED_BY
 from domain.agents.deciding import Call as ReplyCall
@@ -21,7 +21,7 @@ from domain.breaker import Breaker, Call
 from domain.deadline import deadline, until
 from domain.errors import ContentFiltered, ModelUnavailable
 from domain.troubles import Trouble
-from providers.direct_answers import DirectAnswers
+from providers.direct_answers import Asked, DirectAnswers
 from providers.model_errors import model_error
 from providers.openai import close_model
 from providers.troubles import trouble_of
@@ -66,10 +66,10 @@ class Deployments:
         """The names of those that are left alone just now."""
         return tuple(it.name for it in self.deployments if it.breaker.open)
 
-    async def write(self, messages: Sequence[BaseMessage], sink: Sink) -> AIMessage:
+    async def write(self, asked: Asked, sink: Sink) -> AIMessage:
         """As `DirectAnswers.write`; the message says in ANSWERED_BY who wrote it. Raises ModelUnavailable when all are
         left alone just now."""
-        return await self._ask(lambda deployment, feed: deployment.chat.write(messages, feed), sink)
+        return await self._ask(lambda deployment, feed: deployment.chat.write(asked, feed), sink)
 
     async def reply(self, call: ReplyCall) -> AIMessage:
         """As `write`, for a reply that comes whole; `call` asks for it."""

@@ -63,7 +63,7 @@ async def model_at(served: LocalModel, **fields: Any) -> AsyncIterator[DirectAns
 
 async def written(model: DirectAnswers) -> tuple[list[str], AIMessage]:
     texts: list[str] = []
-    message = await model.write(QUESTION, texts.append)
+    message = await model.write(lambda: QUESTION, texts.append)
     return texts, message
 
 
@@ -101,7 +101,7 @@ async def test_stopping_in_the_middle_of_an_answer_ends_the_request_at_the_serve
     before = served.count("tokens_predicted_total")
     async with model_at(served, max_tokens=longest, extra_body=ENDLESS) as model:
         begun = asyncio.Event()
-        asking = asyncio.create_task(model.write(QUESTION, lambda text: begun.set() if text else None))
+        asking = asyncio.create_task(model.write(lambda: QUESTION, lambda text: begun.set() if text else None))
         await begun.wait()
         assert served.count("requests_processing") == 1
         asking.cancel()
@@ -118,7 +118,7 @@ async def test_stopping_in_the_middle_of_an_answer_ends_the_request_at_the_serve
 async def test_more_than_the_model_can_read_at_once_is_told_as_such(served: LocalModel) -> None:
     async with model_at(served) as model:
         with pytest.raises(Exception, match=r".") as caught:
-            await model.write([HumanMessage("tax " * CONTEXT)], lambda text: None)
+            await model.write(lambda: [HumanMessage("tax " * CONTEXT)], lambda text: None)
     assert isinstance(model_error(caught.value), PromptTooLong)
 
 

@@ -32,9 +32,9 @@ ModelError = Callable[[Exception], DeskError | None]
 class DirectModel(Protocol):
     """A model that can write an answer straight to a sink, as it comes from the network."""
 
-    async def write(self, messages: Sequence[BaseMessage], sink: Callable[[str], None]) -> AIMessage:
+    async def write(self, asked: Callable[[], Sequence[BaseMessage]], sink: Callable[[str], None]) -> AIMessage:
         """The whole message, once all of its text has gone to `sink`; what came and is no text goes there as an empty
-        one."""
+        one. `asked` composes what the model is asked, so that nobody need hold it while the answer streams."""
         ...
 
 
@@ -97,7 +97,7 @@ class Answering:
     async def _write(self, prompt: Prompt, writer: CitationWriter, waiting: Waiting) -> "_Written":
         """Raises DeskError. What the model wrote before has all gone to `writer` then, unless it takes no more."""
         try:
-            return await _write(self._model, prompt.messages(), waiting.feed)
+            return await _write(self._model, prompt.messages, waiting.feed)
         except DeskError:
             raise
         except Exception as failure:
@@ -152,16 +152,16 @@ def _said(writer: CitationWriter, text: str) -> Draft:
 
 
 async def _write(
-    model: BaseChatModel | DirectModel, messages: list[BaseMessage], sink: Callable[[str], None]
+    model: BaseChatModel | DirectModel, asked: Callable[[], Sequence[BaseMessage]], sink: Callable[[str], None]
 ) -> _Written:
     """Sinks the answer's text as it comes."""
     if isinstance(model, DirectModel):
-        message = await model.write(messages, sink)
+        message = await model.write(asked, sink)
         told = message.response_metadata
         return _Written(_used(message), told.get("finish_reason"), told.get(ANSWERED_BY))
     usage: Usage | None = None
     finished = None
-    async with aclosing(_stream(model, messages)) as chunks:
+    async with aclosing(_stream(model, list(asked()))) as chunks:
         async for chunk in chunks:
             sink(str(chunk.text))
             usage = _used(chunk) or usage

@@ -49,9 +49,10 @@ _FILLING = frozenset(terms("one thing part agent topic side option choice questi
 
 
 def settle(conversation: Conversation, context: TurnContext) -> TurnState:
-    """What is asked in effect, and the conversation before it."""
+    """What is asked in effect, and the conversation before it. Where there is none, a question stands alone."""
     before, now = settled(context.question.text, conversation, context.agents)
-    return {"conversation": before, "settled": now}
+    told: TurnState = {"conversation": before, "settled": now}
+    return told if before.lines or before.notes else {**told, "standalone_question": now.question}
 
 
 def clarification(first: Agent, second: Agent) -> Clarification:

@@ -8,10 +8,10 @@ import structlog
 from langgraph.runtime import Runtime
 
 from domain.agents.blending import blended
-from domain.agents.catalog import AgentCatalog
+from domain.agents.catalog import Agent, AgentCatalog
 from domain.agents.reranking import CANDIDATES, Reranker, reranked
 from domain.agents.selecting import select
-from domain.agents.state import Evidence, Need, TurnContext, TurnState
+from domain.agents.state import Evidence, Need, Routing, TurnContext, TurnState
 from domain.errors import SearchUnavailable
 from domain.injections import without_injections
 from domain.knowledge import Passage
@@ -35,24 +35,43 @@ class Retrieval:
         self._catalog = catalog
         self._reranker = reranker
 
+    def of_found(self, routing: Routing) -> list[Evidence]:
+        """What the router's own search found, for the needs that want no other."""
+        agents = {need: self._catalog.get(need.agent) for need in routing.found}
+        return [
+            Evidence(need, _shown(_ordered(found), agents[need]))
+            for need, found in routing.found.items()
+            if not self._reranker_of(agents[need])
+        ]
+
     async def __call__(self, state: RetrievalTask, runtime: Runtime[TurnContext]) -> TurnState:
         need = state["need"]
         agent = self._catalog.get(need.agent)
-        reranker = self._reranker if agent.rerank else None
+        reranker = self._reranker_of(agent)
         try:
-            searched, limit = state["found"], max(agent.candidates, CANDIDATES if reranker else 0)
-            if searched is None or limit > agent.candidates:
-                searched = await self._retriever.search(need.agent, need.text, limit, runtime.context.reader)
+            found, limit = state["found"], max(agent.candidates, CANDIDATES if reranker else 0)
+            if found is None or limit > agent.candidates:
+                found = await self._retriever.search(need.agent, need.text, limit, runtime.context.reader)
         except SearchUnavailable as failure:
             if not agent.answers_without_search:
                 raise
             _log.warning("answered_without_search", agent=need.agent, reason=failure.message)
             return {"evidence": [Evidence(need, (), searched=False)]}
-        found = blended([_harmless(passage) for passage in searched])
+        ordered = _ordered(found)
         if reranker:
-            found = await reranked(reranker, need.text, found)
-        passages = select(found, agent.passages, agent.passage_tokens)
-        return {"evidence": [Evidence(need, passages)]}
+            ordered = await reranked(reranker, need.text, ordered)
+        return {"evidence": [Evidence(need, _shown(ordered, agent))]}
+
+    def _reranker_of(self, agent: Agent) -> Reranker | None:
+        return self._reranker if agent.rerank else None
+
+
+def _ordered(found: Sequence[Passage]) -> Sequence[Passage]:
+    return blended([_harmless(passage) for passage in found])
+
+
+def _shown(ordered: Sequence[Passage], agent: Agent) -> tuple[Passage, ...]:
+    return select(ordered, agent.passages, agent.passage_tokens)
 
 
 def _harmless(passage: Passage) -> Passage:

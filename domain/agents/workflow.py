@@ -1,7 +1,8 @@
 """The workflow, compiled once: recall → rewrite → route → retrieve (one run a need), then answer and cite.
 
 The graph decides what is answered and from what; the answer is written when its run is over, so that nothing of
-LangGraph's is held for each answer while tokens flow (docs/decisions/0051).
+LangGraph's is held for each answer while tokens flow (docs/decisions/0051). What does nothing is passed over
+(docs/decisions/0059): `rewrite` at the beginning of a conversation, `retrieve` for needs that the router searched for.
 
 What asks for the user's own words (`recollect`) needs none of what comes after `recall`. Where a model decides, `decide`
 stands before `rewrite`: it takes the place of both `rewrite` and `route`, or of the first, or of neither.
@@ -15,7 +16,7 @@ from typing import cast
 from langchain_core.language_models import BaseChatModel
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
-from langgraph.types import Send
+from langgraph.types import Command, Send
 
 from domain.agents.answering import Answering, DirectModel, ModelError
 from domain.agents.catalog import AgentCatalog
@@ -32,6 +33,11 @@ from domain.agents.state import Draft, TurnContext, TurnState
 from domain.agents.summaries import Summaries
 from domain.model import Usage
 from domain.ports import History, Retriever
+
+Node = Callable[[TurnState, Runtime[TurnContext]], Awaitable[TurnState]]
+Goto = list[Send] | str
+Onward = Callable[[TurnState, TurnContext], Goto]
+"""Where it goes on with this state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +65,29 @@ def build_workflow(
     `decider` no model decides. `of_agents` are the models of those agents that have their own, whose exceptions
     `model_error` reads too. A `reranker` orders passages before they are shown. `summaries` are what is known of long
     chats; without them, their last messages alone."""
+    router, retrieval = Router(retriever), Retrieval(retriever, catalog, reranker)
+    begin: Onward = _undecided if decider is None else lambda state, context: "decide"
+
+    def recalled(state: TurnState, context: TurnContext) -> Goto:
+        return "recollect" if asks_what_was_said(context.question.text) else begin(state, context)
+
+    def recollected(state: TurnState, context: TurnContext) -> Goto:
+        return END if "draft" in state else begin(state, context)
+
+    async def route(state: TurnState, runtime: Runtime[TurnContext]) -> TurnState:
+        told = await router(state, runtime)
+        return {**told, "evidence": retrieval.of_found(told["routing"])}
+
     graph = StateGraph(TurnState, context_schema=TurnContext)
-    graph.add_node("recall", Memory(history, summaries))
-    graph.add_node("recollect", recollect)
-    graph.add_node("rewrite", Rewriter(retriever))
-    graph.add_node("route", Router(retriever))
-    graph.add_node("retrieve", Retrieval(retriever, catalog, reranker), input_schema=RetrievalTask)
-    graph.add_edge(START, "recall")
-    begin = "rewrite" if decider is None else "decide"
-    graph.add_conditional_edges("recall", _recollecting, {True: "recollect", False: begin})
-    graph.add_conditional_edges("recollect", _answered, {True: END, False: begin})
+    open_ways = ("rewrite", "route") if decider is None else ("decide",)
+    _add(graph, "recall", Memory(history, summaries), recalled, "recollect", *open_ways)
+    _add(graph, "recollect", recollect, recollected, *open_ways, END)
     if decider is not None:
-        graph.add_node("decide", decider)
-        graph.add_conditional_edges("decide", _undecided, ["rewrite", "route", "retrieve", END])
-    graph.add_edge("rewrite", "route")
-    graph.add_conditional_edges("route", _fan_out, ["retrieve", END])
+        _add(graph, "decide", decider, _undecided, "rewrite", "route", "retrieve", END)
+    _add(graph, "rewrite", Rewriter(retriever), lambda state, context: "route", "route")
+    _add(graph, "route", route, _fan_out, "retrieve", END)
+    graph.add_node("retrieve", retrieval, input_schema=RetrievalTask)
+    graph.add_edge(START, "recall")
     graph.add_edge("retrieve", END)
     compiled = graph.compile()
     own = {agent: Answering(its.chat, its.name, model_error, catalog, patience) for agent, its in of_agents.items()}
@@ -109,24 +123,28 @@ class _Answerers:
         return await answering.answer(state, context)
 
 
-async def _recollecting(state: TurnState, runtime: Runtime[TurnContext]) -> bool:
-    return asks_what_was_said(runtime.context.question.text)
+def _add(graph: StateGraph[TurnState, TurnContext], name: str, node: Node, onward: Onward, *ways: str) -> None:
+    """A node that says itself which of its `ways` it goes on: a conditional edge is a run of its own to LangGraph, and
+    costs like one."""
+
+    async def run(state: TurnState, runtime: Runtime[TurnContext]) -> Command[str]:
+        told = await node(state, runtime)
+        return Command(update=told, goto=onward({**state, **told}, runtime.context))
+
+    graph.add_node(name, run, destinations=ways)
 
 
-async def _answered(state: TurnState) -> bool:
-    return "draft" in state
-
-
-async def _undecided(state: TurnState) -> list[Send] | str:
-    """What the model left open. The router asks the documents, which the model has not read, before it says that no
+def _undecided(state: TurnState, context: TurnContext) -> Goto:
+    """What is left open, by the conversation and by a model. The router asks the documents, which the model has not read, before it says that no
     agent holds the answer."""
     if "routing" in state:
-        return await _fan_out(state)
+        return _fan_out(state, context)
     return "route" if "standalone_question" in state else "rewrite"
 
 
-async def _fan_out(state: TurnState) -> list[Send] | str:
-    """A coroutine, since LangGraph runs a function in a thread."""
+def _fan_out(state: TurnState, context: TurnContext) -> Goto:
+    """A search for each need that nobody has searched for."""
     routing = state["routing"]
-    tasks = [RetrievalTask(need=need, found=routing.found.get(need)) for need in routing.needs]
+    known = {evidence.need for evidence in state.get("evidence", ())}
+    tasks = [RetrievalTask(need=need, found=routing.found.get(need)) for need in routing.needs if need not in known]
     return [Send("retrieve", task) for task in tasks] or END

@@ -41,7 +41,7 @@ async def chat(stores: Stores, small_desk: Desk) -> AsyncIterator[LongChat]:
 
 
 class Fails(DirectModel):
-    async def write(self, messages: Sequence[BaseMessage], sink: Callable[[str], None]) -> AIMessage:
+    async def write(self, asked: Callable[[], Sequence[BaseMessage]], sink: Callable[[str], None]) -> AIMessage:
         sink("It is")
         raise ModelUnavailable
 

@@ -49,7 +49,7 @@ async def model_of(
 async def answer(model: Deployments) -> tuple[str, str]:
     """The text, and the name of who wrote it."""
     texts: list[str] = []
-    message = await model.write(QUESTION, texts.append)
+    message = await model.write(lambda: QUESTION, texts.append)
     assert message.text == "".join(texts)
     return message.text, message.response_metadata[ANSWERED_BY]
 
@@ -58,7 +58,7 @@ async def failure(model: Deployments) -> tuple[str, DeskError]:
     """What was written, and what the failure is to a person."""
     texts: list[str] = []
     try:
-        await model.write(QUESTION, texts.append)
+        await model.write(lambda: QUESTION, texts.append)
     except Exception as error:
         meant = error if isinstance(error, DeskError) else model_error(error)
         assert meant is not None

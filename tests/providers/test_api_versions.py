@@ -53,7 +53,7 @@ async def test_answers_stream_and_their_cost_is_recorded_where_it_is_reported(
 ) -> None:
     written: list[str] = []
     async with model_of(upstream, version) as model:
-        message = await model.write([HumanMessage("How much is nano?")], written.append)
+        message = await model.write(lambda: [HumanMessage("How much is nano?")], written.append)
         whole = await model.ainvoke([HumanMessage("How much is nano?")])
     assert "".join(written) == message.text == whole.text == ANSWER
     streamed, at_once = upstream.requests[-2:]

@@ -167,7 +167,7 @@ async def the_librarys(model: DirectAnswers) -> tuple[str, dict[str, Any] | tupl
 async def ours(model: DirectAnswers) -> tuple[str, dict[str, Any] | tuple[Any, ...]]:
     texts: list[str] = []
     try:
-        message = await model.write(QUESTION, texts.append)
+        message = await model.write(lambda: QUESTION, texts.append)
     except Exception as error:
         return "".join(texts), _failure(error)
     return "".join(texts), parts_of(message)
@@ -222,7 +222,7 @@ async def test_what_no_model_says_ends_the_answer(scripted: Scripted, data: byte
     texts: list[str] = []
     async with model_at(scripted.url, "v1") as model:
         with pytest.raises(Exception, match=r".") as caught:
-            await model.write(QUESTION, texts.append)
+            await model.write(lambda: QUESTION, texts.append)
     error = model_error(caught.value)
     assert isinstance(error, ModelUnavailable)
     assert "broke off" in error.message
@@ -233,7 +233,7 @@ async def test_an_answer_without_an_end_is_left(scripted: Scripted) -> None:
     scripted.pieces = [b"data: " + json.dumps(chunk({"reasoning_content": "x" * 500_000})).encode() + b"\n\n"] * 100
     async with model_at(scripted.url, "v1") as model:
         with pytest.raises(EventTooLongError):
-            await model.write(QUESTION, lambda text: None)
+            await model.write(lambda: QUESTION, lambda text: None)
     exchange = scripted.requests[-1]
     assert await asyncio.to_thread(exchange.ended.wait, 5)
     assert exchange.aborted
@@ -261,7 +261,7 @@ async def test_a_request_goes_out_as_the_library_sends_it(
                 setattr(model, name, value)
             async for _ in model.astream(messages):
                 pass
-            await model.write(messages, lambda text: None)
+            await model.write(lambda: messages, lambda text: None)
             expected, sent = scripted.requests[-2:]
             assert (sent.path, sent.query, sent.body) == (expected.path, expected.query, expected.body)
             assert sent.headers == expected.headers
@@ -279,7 +279,7 @@ async def test_nobody_listening_is_no_lateness() -> None:
         url = stopped.url
     async with model_at(url, "v1") as model:
         with pytest.raises(Exception, match=r".") as caught:
-            await model.write(QUESTION, lambda text: None)
+            await model.write(lambda: QUESTION, lambda text: None)
     error = model_error(caught.value)
     assert error is not None
     assert "cannot be reached" in error.message
@@ -288,7 +288,7 @@ async def test_nobody_listening_is_no_lateness() -> None:
 async def test_a_tool_call_that_streams_is_whole_in_the_message(scripted: Scripted) -> None:
     scripted.pieces = [frames(WHOLE["tool calls"])]
     async with model_at(scripted.url, "v1") as model:
-        message = await model.write(QUESTION, lambda text: None)
+        message = await model.write(lambda: QUESTION, lambda text: None)
     assert [(c["name"], c["args"], c["id"]) for c in message.tool_calls] == [
         ("look", {"q": "é"}, "call_1"),
         ("see", {}, "call_2"),
@@ -299,7 +299,7 @@ async def test_text_that_comes_together_is_sunk_together(scripted: Scripted) -> 
     scripted.pieces = [frames(WHOLE["azure"])]
     texts: list[str] = []
     async with model_at(scripted.url, "v1") as model:
-        await model.write(QUESTION, texts.append)
+        await model.write(lambda: QUESTION, texts.append)
     assert texts == ["Nano costs — 9 € 😀 [1]."]
 
 
@@ -310,14 +310,14 @@ async def test_what_the_sink_raises_ends_the_answer(scripted: Scripted) -> None:
     scripted.pieces = [frames(WHOLE["azure"])]
     async with model_at(scripted.url, "v1") as model:
         with pytest.raises(ModelUnavailable, match="Too long"):
-            await model.write(QUESTION, full)
+            await model.write(lambda: QUESTION, full)
 
 
 async def test_streams_that_came_to_their_end_share_a_connection(scripted: Scripted) -> None:
     scripted.pieces = [frames(WHOLE["azure"])]
     async with model_at(scripted.url, "v1") as model:
         for _ in range(4):
-            await model.write(QUESTION, lambda text: None)
+            await model.write(lambda: QUESTION, lambda text: None)
     clients = {exchange.client for exchange in scripted.requests[-4:]}
     assert len(clients) == 1
 
@@ -336,7 +336,7 @@ async def outcome(upstream: AzureOpenAIStandIn, patience: float = 10) -> tuple[s
     texts: list[str] = []
     async with model_at(upstream.url, "2024-10-21", upstream.key, patience) as model:
         try:
-            message = await model.write(QUESTION, texts.append)
+            message = await model.write(lambda: QUESTION, texts.append)
         except Exception as error:
             return "".join(texts), model_error(error)
     return "".join(texts), message
@@ -346,7 +346,7 @@ async def test_reads_without_text_are_signs_of_life(upstream: AzureOpenAIStandIn
     upstream.script(Hang(after=0))
     texts: list[str] = []
     async with model_at(upstream.url, "2024-10-21", upstream.key) as model:
-        task = asyncio.create_task(model.write(QUESTION, texts.append))
+        task = asyncio.create_task(model.write(lambda: QUESTION, texts.append))
         while not texts and not task.done():
             await asyncio.sleep(0)
         assert texts[0] == ""
@@ -391,7 +391,7 @@ async def test_an_answer_that_the_filter_ends_says_so(upstream: AzureOpenAIStand
 async def test_stopping_closes_the_request_upstream(upstream: AzureOpenAIStandIn) -> None:
     upstream.script(Hang(after=2))
     async with model_at(upstream.url, "2024-10-21", upstream.key) as model:
-        task = asyncio.create_task(model.write(QUESTION, lambda text: None))
+        task = asyncio.create_task(model.write(lambda: QUESTION, lambda text: None))
         await asyncio.to_thread(upstream.wait_for_hang)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -406,7 +406,7 @@ async def test_many_answers_at_once_stay_apart(upstream: AzureOpenAIStandIn) -> 
 
     async def ask(model: DirectAnswers, question: str) -> str:
         texts: list[str] = []
-        await model.write([HumanMessage(question)], texts.append)
+        await model.write(lambda: [HumanMessage(question)], texts.append)
         return "".join(texts)
 
     async with model_at(upstream.url, "2024-10-21", upstream.key) as model:

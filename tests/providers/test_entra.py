@@ -84,7 +84,7 @@ async def test_the_model_is_asked_with_one_token_for_many_answers(azure: Azure, 
     azure.model.otherwise = "Nine dollars."
     written: list[str] = []
     async with model_of(azure, version) as model:
-        assert (await model.write(QUESTION, written.append)).text == "Nine dollars."
+        assert (await model.write(lambda: QUESTION, written.append)).text == "Nine dollars."
         assert (await model.ainvoke(QUESTION)).text == "Nine dollars."
         assert "".join([str(chunk.text) async for chunk in model.astream(QUESTION)]) == "Nine dollars."
     assert "".join(written) == "Nine dollars."
@@ -149,7 +149,7 @@ async def test_without_an_identity_nothing_is_asked_and_that_is_told(azure: Azur
         with pytest.raises(SearchUnavailable, match="no credentials for the search service"):
             await search.index("pricing", [NANO])
         with pytest.raises(Exception, match="gave no token") as caught:
-            await model.write(QUESTION, lambda text: None)
+            await model.write(lambda: QUESTION, lambda text: None)
     told = model_error(caught.value)
     assert isinstance(told, ModelUnavailable)
     assert "no credentials for the answer model" in told.message
@@ -162,7 +162,7 @@ async def test_an_identity_without_a_role_is_refused(azure: Azure) -> None:
         with pytest.raises(SearchUnavailable, match="refuses this server's credentials"):
             await search.search("pricing", "nano", 3, ANYBODY)
         with pytest.raises(Exception, match="lacks the required data action") as caught:
-            await model.write(QUESTION, lambda text: None)
+            await model.write(lambda: QUESTION, lambda text: None)
     told = model_error(caught.value)
     assert told is not None
     assert "refuses this server's credentials" in told.message
@@ -200,12 +200,12 @@ async def test_no_log_holds_a_token(azure: Azure, caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.DEBUG):
         async with model_of(azure) as model, search_of(azure) as search:
             await search.index("pricing", [NANO])
-            await model.write(QUESTION, lambda text: None)
+            await model.write(lambda: QUESTION, lambda text: None)
             azure.entra.assigned = False
             with pytest.raises(SearchUnavailable):
                 await search.check()
             with pytest.raises(Exception, match="lacks the required data action"):
-                await model.write(QUESTION, lambda text: None)
+                await model.write(lambda: QUESTION, lambda text: None)
     assert {"azure", "openai"} <= {record.name.partition(".")[0] for record in caplog.records}
     secrets = [*azure.entra.given(OPENAI), *azure.entra.given(SEARCH), azure.entra.environment()["IDENTITY_HEADER"]]
     assert [secret for secret in secrets if secret in caplog.text] == []
