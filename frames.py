@@ -61,6 +61,10 @@ class Frames(WebSocketsSansIOProtocol):
             self._fail(CloseCode.MESSAGE_TOO_BIG, "Too many fragments")
 
     def send_receive_event_to_app(self) -> None:
+        if self.handshake_complete:
+            # Nobody reads them any more, and a socket may stay open for hours.
+            vars(self).pop("request", None)
+            vars(self).pop("response", None)
         if self.curr_msg_data_type == "text" and not self.close_sent:
             try:
                 b"".join(self.frames).decode()

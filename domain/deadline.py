@@ -2,8 +2,6 @@
 connection that would sleep through it lie libraries, so it is a context variable."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
@@ -14,11 +12,16 @@ def deadline() -> float:
     return _deadline.get()
 
 
-@contextmanager
-def until(moment: float) -> Iterator[None]:
+class until:  # noqa: N801 – it reads as what it is: with until(moment)
     """What is done in this context has to be over at `moment`, or at an earlier deadline that it is in already."""
-    token = _deadline.set(min(moment, _deadline.get()))
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
+
+    __slots__ = ("_moment", "_token")
+
+    def __init__(self, moment: float) -> None:
+        self._moment = moment
+
+    def __enter__(self) -> None:
+        self._token = _deadline.set(min(self._moment, _deadline.get()))
+
+    def __exit__(self, *raised: object) -> None:
+        _deadline.reset(self._token)

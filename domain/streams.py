@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Self
 
 from domain.errors import DatabaseUnavailable, DeskError, Forbidden, ServiceUnavailable, Unauthenticated
 from domain.model import Viewer
@@ -24,44 +25,33 @@ class OpenStreams:
     def __init__(self, signals: Signals, limits: PlaceLimits | None = None) -> None:
         self.places = Places(limits or PlaceLimits())
         self._ends: defaultdict[str, set[End]] = defaultdict(set)
-        self._open: dict[object, End] = {}
+        self._open: dict[Open, End] = {}
         self._closed = False
         self._none_open = asyncio.Event()
         signals.subscribe(self._on_signal)
 
-    @contextmanager
-    def tenure(self, viewer: Viewer) -> Iterator["Tenure"]:
-        """For a connection that carries many streams."""
-        tenure = Tenure(self._ends, viewer)
-        try:
-            yield tenure
-        finally:
-            tenure.close()
+    def tenure(self, viewer: Viewer) -> "Tenure":
+        """For a connection that carries many streams; to be entered."""
+        return Tenure(self._ends, viewer)
 
-    @contextmanager
-    def watch(self, viewer: Viewer, end: End, tenure: "Tenure | None" = None) -> Iterator[None]:
+    def watch(self, viewer: Viewer, end: End, tenure: "Tenure | None" = None) -> "Open":
         """While open, `end` is called with Unauthenticated (at most twice) when the login ends or its token expires,
         or that of the `tenure` where the stream has one; and as `attend` says."""
-        if tenure is None:
-            with self.tenure(viewer) as own, self.watch(viewer, end, own):
-                yield
-            return
-        with tenure.watch(end), self.attend(end):
-            yield
+        return Open(self, end, tenure or self.tenure(viewer), owned=tenure is None)
 
-    @contextmanager
-    def attend(self, end: End) -> Iterator[None]:
+    def attend(self, end: End) -> "Open":
         """While open, `end` is called with ServiceUnavailable when the server stops; at once when it does already."""
-        key = object()
+        return Open(self, end)
+
+    def opened(self, key: "Open", end: End) -> None:
         self._open[key] = end
         if self._closed:
             end(ServiceUnavailable())
-        try:
-            yield
-        finally:
-            del self._open[key]
-            if not self._open:
-                self._none_open.set()
+
+    def left(self, key: "Open") -> None:
+        del self._open[key]
+        if not self._open:
+            self._none_open.set()
 
     async def close(self) -> None:
         """Ends all that are open, and each that is opened from now on; returns when none is."""
@@ -91,6 +81,31 @@ class OpenStreams:
                 end(Unauthenticated("This login was ended."))
 
 
+class Open:
+    """A stream or a connection, while it is entered. No generator: there is one for each stream, for as long as it is
+    open. An `owned` tenure ends with it."""
+
+    __slots__ = ("_end", "_owned", "_streams", "_tenure")
+
+    def __init__(self, streams: OpenStreams, end: End, tenure: "Tenure | None" = None, owned: bool = False) -> None:
+        self._streams = streams
+        self._end = end
+        self._tenure = tenure
+        self._owned = owned
+
+    def __enter__(self) -> None:
+        if self._tenure is not None:
+            self._tenure.watch(self._end)
+        self._streams.opened(self, self._end)
+
+    def __exit__(self, *raised: object) -> None:
+        self._streams.left(self)
+        if self._tenure is not None:
+            self._tenure.leave(self._end)
+            if self._owned:
+                self._tenure.close()
+
+
 class Tenure:
     """How long the streams of one connection may go on: until the login ends, or the token expires, that the
     connection showed last. Once over it stays over."""
@@ -102,16 +117,20 @@ class Tenure:
         self._over: DeskError | None = None
         self._begin()
 
-    @contextmanager
-    def watch(self, end: End) -> Iterator[None]:
-        """While open, `end` is called with Unauthenticated when the tenure is over; at once when it is already."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def watch(self, end: End) -> None:
+        """`end` is called with Unauthenticated when the tenure is over; at once when it is already."""
         self._streams.add(end)
         if self._over is not None:
             end(self._over)
-        try:
-            yield
-        finally:
-            self._streams.discard(end)
+
+    def leave(self, end: End) -> None:
+        self._streams.discard(end)
 
     def renew(self, viewer: Viewer) -> None:
         """Goes on under a newer token. Raises Forbidden when it is another user's."""

@@ -1,8 +1,8 @@
 """What the resolvers of one operation share: the services, who asks, the loaders, and the request's id."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
@@ -12,6 +12,7 @@ import strawberry
 from domain.errors import Unauthenticated
 from domain.events import AnswerDelta
 from domain.model import Viewer
+from domain.places import Place
 from domain.services import Services
 from domain.streams import Tenure
 from graph.loaders import Loaders
@@ -55,11 +56,9 @@ class DeskContext:
             self.tenure.renew(await self.services.accounts.authenticate(token))
             self._socket.token = token
 
-    @contextmanager
-    def stream(self, viewer: Viewer) -> Iterator[None]:
-        """While a stream of the operation's is open. Raises RateLimited."""
-        with self.services.streams.places.stream(viewer.user_id, self.address):
-            yield
+    def stream(self, viewer: Viewer) -> Place:
+        """A place for a stream of the operation's. Raises RateLimited when it is entered."""
+        return self.services.streams.places.stream(viewer.user_id, self.address)
 
     async def require_stream(self) -> None:
         """Raises RateLimited when the viewer may open no stream just now. Whoever is nobody is told so later."""

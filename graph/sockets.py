@@ -182,7 +182,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
     async def _sign_in(self) -> None:
         viewer = await self.context.viewer()
         self.context.tenure = self._login.enter_context(self.context.services.streams.tenure(viewer))
-        self._login.enter_context(self.context.tenure.watch(self._ended))
+        self.context.tenure.watch(self._ended)
 
     async def _allows(self, proof: Awaitable[None]) -> bool:
         """Whether the client has shown who it is. It is closed when not."""

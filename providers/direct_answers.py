@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from contextvars import ContextVar
+from io import StringIO
 from typing import Any, cast
 
 import httpx2
@@ -116,19 +117,19 @@ class DirectAnswers(BaseChatOpenAI):
         sinking.used = True
         return await self._read(await self._answer(messages, {**kwargs, "stop": stop}), sinking.sink)
 
-    async def _answer(self, messages: list[BaseMessage], settings: dict[str, Any]) -> _Stream:
-        """What begins to stream."""
+    async def _answer(self, messages: list[BaseMessage], settings: dict[str, Any]) -> httpx2.Response:
+        """What begins to stream. Neither it nor anybody else holds what was asked: the SDK's stream would."""
         settings["stream"] = True
         if self._should_stream_usage(**settings):
             settings["stream_options"] = {"include_usage": True}
-        return await self._ask(self._get_request_payload(messages, **settings))
-
-    async def _read(self, stream: _Stream, sink: Sink) -> ChatResult:
-        # The request's body need not be held for as long as its answer streams.
+        stream = await self._ask(self._get_request_payload(messages, **settings))
         stream.response.request = httpx2.Request("POST", stream.response.request.url)
-        answer = _Answer(self, sink, stream.response.request)
+        return stream.response
+
+    async def _read(self, response: httpx2.Response, sink: Sink) -> ChatResult:
+        answer = _Answer(self, sink, response.request)
         # A generator, which must be closed when it is left early, before the response is.
-        async with stream, aclosing(reads_of(stream.response)) as reads:
+        async with aclosing(response), aclosing(reads_of(response)) as reads:
             async for read in reads:
                 answer.read(read)
                 if answer.done:
@@ -172,7 +173,7 @@ class _Answer:
         self._request = request
         self._reader = EventReader()
         self._chunks: list[ChatGenerationChunk] = []
-        self._plain: list[str] = []
+        self._plain = StringIO()
         """Text since the last chunk."""
         self._kind: type[BaseMessageChunk] = AIMessageChunk
         self._finished = False
@@ -194,7 +195,7 @@ class _Answer:
                 if text is None:
                     text = self._convert(chunk)
                 else:
-                    self._plain.append(text)
+                    self._plain.write(text)
                 if text:
                     texts.append(text)
         finally:
@@ -221,9 +222,9 @@ class _Answer:
             return self._keep(chunk)
 
     def _keep_plain(self) -> None:
-        if self._plain:
-            delta = {"role": None, "content": "".join(self._plain)}
-            self._plain.clear()
+        if text := self._plain.getvalue():
+            delta = {"role": None, "content": text}
+            self._plain = StringIO()
             self._keep({"choices": [{"index": 0, "delta": delta}]})
 
     def _keep(self, chunk: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ def reads_of(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
     they are left out: aiohttp's own reader says the same."""
     carried = getattr(getattr(response.stream, "_stream", None), "_aiohttp_response", None)
     if isinstance(carried, aiohttp.ClientResponse) and "content-encoding" not in response.headers:
+        response.headers = httpx2.Headers()  # nobody reads them any more, and the body may take its time
         return _straight(carried.content)
     return response.aiter_bytes()
 

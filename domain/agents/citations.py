@@ -8,6 +8,7 @@ the passage that does, and is left out where there is none. What a client could 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from io import StringIO
 
 from domain.agents.excerpts import excerpt
 from domain.agents.inert import hosts, inert
@@ -39,7 +40,7 @@ class CitationWriter:
         self._recorder = recorder
         self._reader = MarkupReader()
         self._hosts = hosts(numbered.passages)
-        self._parts: list[str] = []
+        self._text = StringIO()
         self._line = ""
         """The line that is being written, without its markers."""
         self._sentence = self._clause = 0
@@ -51,7 +52,7 @@ class CitationWriter:
 
     @property
     def text(self) -> str:
-        return "".join(self._parts)
+        return self._text.getvalue()
 
     @property
     def cited(self) -> dict[int, Passage]:
@@ -66,7 +67,7 @@ class CitationWriter:
         """Writes what was held back. Nothing may be fed any more."""
         self._write(self._reader.end())
         if self._leaked:
-            self._tell(f"{' …' if self._parts else ''} {INSTEAD}".lstrip())
+            self._tell(f"{' …' if self._text.tell() else ''} {INSTEAD}".lstrip())
 
     def _write(self, pieces: Sequence[Piece]) -> None:
         known = len(self.sources)
@@ -77,7 +78,7 @@ class CitationWriter:
             self._tell(text)
 
     def _tell(self, text: str) -> None:
-        self._parts.append(text)
+        self._text.write(text)
         self._recorder.delta(text)
 
     def _written(self, piece: Piece) -> str:

@@ -5,7 +5,6 @@ the instructions stand nowhere else by chance. What comes from there on is not s
 """
 
 import re
-from collections import deque
 from collections.abc import Iterable
 
 RUN = 8
@@ -30,7 +29,7 @@ class LeakWatch:
 
     def __init__(self, secret: Instructions) -> None:
         self._secret = secret
-        self._last: deque[str] = deque(maxlen=RUN)
+        self._last: tuple[str, ...] = ()
         self._rest = ""
         """The word that may go on."""
 
@@ -41,8 +40,8 @@ class LeakWatch:
         self._rest = found.pop() if found and text.endswith(found[-1]) else ""
         for word in found:
             word = word.casefold()
-            self._last.append(word)
-            if word in self._secret.ends and tuple(self._last) in self._secret.runs:
+            self._last = (*self._last[1 - RUN :], word)
+            if word in self._secret.ends and self._last in self._secret.runs:
                 return True
         return False
 

@@ -95,7 +95,7 @@ def build_workflow(
 
     async def run(context: TurnContext) -> Draft:
         try:
-            state = cast("TurnState", await compiled.ainvoke({}, context=context))
+            state = _answered_from(cast("TurnState", await compiled.ainvoke({}, context=context)))
             draft = state.get("draft") or await cite(await answerers.answer(state, context), state, context)
         finally:
             if summaries is not None:
@@ -103,6 +103,11 @@ def build_workflow(
         return replace(draft, usage=_together(state.get("decisions_cost", Usage(0, 0)), draft.usage))
 
     return run
+
+
+def _answered_from(state: TurnState) -> TurnState:
+    """Without what else was found: it need not be held while the answer streams."""
+    return {**state, "routing": replace(state["routing"], found=MappingProxyType({}))}
 
 
 def _together(decided: Usage, answered: Usage | None) -> Usage | None:
