@@ -8,8 +8,9 @@ keep for it is bounded. It touches the private side of uvicorn's class: tests/gr
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
+from uvicorn._types import ASGIReceiveEvent
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
@@ -28,6 +29,31 @@ BAD_REQUEST = (
 )
 
 
+class Inbox:
+    """What came and was not received yet, for one reader: what uvicorn needs of an asyncio.Queue, which is 3 KB when it is
+    empty."""
+
+    __slots__ = ("_messages", "_reader")
+
+    def __init__(self) -> None:
+        self._messages: list[ASGIReceiveEvent] = []
+        self._reader: asyncio.Future[None] | None = None
+
+    def put_nowait(self, message: ASGIReceiveEvent) -> None:
+        self._messages.append(message)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def empty(self) -> bool:
+        return not self._messages
+
+    async def get(self) -> ASGIReceiveEvent:
+        while not self._messages:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        return self._messages.pop(0)
+
+
 class Frames(WebSocketsSansIOProtocol):
     """One connection, from its handshake on."""
 
@@ -42,6 +68,7 @@ class Frames(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.queue = cast("asyncio.Queue[ASGIReceiveEvent]", Inbox())
         self.conn.max_message_size = MAX_MESSAGE_BYTES
         self.conn.available_extensions = None  # compression costs more than it saves on deltas
 

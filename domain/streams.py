@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Self
 
 from domain.errors import DatabaseUnavailable, DeskError, Forbidden, ServiceUnavailable, Unauthenticated
 from domain.model import Viewer
@@ -31,7 +30,7 @@ class OpenStreams:
         signals.subscribe(self._on_signal)
 
     def tenure(self, viewer: Viewer) -> "Tenure":
-        """For a connection that carries many streams; to be entered."""
+        """For a connection that carries many streams; to be closed with it."""
         return Tenure(self._ends, viewer)
 
     def watch(self, viewer: Viewer, end: End, tenure: "Tenure | None" = None) -> "Open":
@@ -116,12 +115,6 @@ class Tenure:
         self._streams: set[End] = set()
         self._over: DeskError | None = None
         self._begin()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.close()
 
     def watch(self, end: End) -> None:
         """`end` is called with Unauthenticated when the tenure is over; at once when it is already."""

@@ -36,7 +36,8 @@ class DeskContext:
         self.plan: Callable[[AnswerDelta], bytes | None] | None = None
         self.planned = False
         self._socket = self
-        self._viewer: asyncio.Future[Viewer] | None = None
+        self._asking: asyncio.Future[Viewer] | None = None
+        self._viewer: Viewer | None = None
 
     @cached_property
     def load(self) -> Loaders:
@@ -68,8 +69,11 @@ class DeskContext:
     async def viewer(self) -> Viewer:
         """Who asks; looked up once, and only for operations that want to know. Raises Unauthenticated."""
         if self._viewer is None:
-            self._viewer = asyncio.ensure_future(self.services.accounts.authenticate(self.token))
-        return await self._viewer
+            if self._asking is None:
+                self._asking = asyncio.ensure_future(self.services.accounts.authenticate(self.token))
+            self._viewer = await self._asking
+            self._asking = None
+        return self._viewer
 
 
 Info = strawberry.Info[DeskContext, Any]

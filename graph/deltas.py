@@ -7,7 +7,6 @@ only where each selected field is one of PLAIN. Everything else is graphql-core'
 unusual; tests/graph/test_deltas.py holds both ways equal.
 """
 
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
@@ -71,7 +70,7 @@ class DeltaRun:
     when the run is over, those behind it. `failure` is what ended the stream of events, if anything did."""
 
     def __init__(
-        self, context: DeskContext, plan: Plan, waiting: deque[TurnEvent], batches: AsyncGenerator[Sequence[TurnEvent]]
+        self, context: DeskContext, plan: Plan, waiting: list[TurnEvent], batches: AsyncGenerator[Sequence[TurnEvent]]
     ) -> None:
         self.waiting = waiting
         self.failure: Exception | None = None
@@ -95,8 +94,9 @@ class DeltaRun:
             if data is None:
                 break
             taken.append((delta.seq, data))
-        for _ in taken:
-            self._context.cursor = self.waiting.popleft().seq
+        if taken:
+            self._context.cursor = taken[-1][0]
+            del self.waiting[: len(taken)]
         return taken
 
 

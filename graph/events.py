@@ -1,6 +1,5 @@
 """The events of a turn, and the subscriptions that carry them."""
 
-from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import cast
@@ -155,7 +154,7 @@ async def _follow(context: DeskContext, turn: Turn | int, after: int) -> AsyncGe
     """A turn's events as they come, or for its deltas `DeltaRun`s; `turn` as in `Turns.follow`. Leaving it stops nothing
     but the following."""
     viewer = await context.viewer()
-    waiting: deque[events.TurnEvent] = deque()
+    waiting: list[events.TurnEvent] = []
     try:
         async with aclosing(context.services.turns.follow(viewer, turn, after, context.tenure)) as batches:
             async for batch in batches:
@@ -167,7 +166,7 @@ async def _follow(context: DeskContext, turn: Turn | int, after: int) -> AsyncGe
                         if run.failure is not None:
                             raise run.failure
                     if waiting:
-                        event = waiting.popleft()
+                        event = waiting.pop(0)
                         context.cursor = event.seq
                         yield shown(event)
     except ServiceUnavailable as closing:

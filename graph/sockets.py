@@ -8,7 +8,7 @@ authenticated just now.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping
-from contextlib import ExitStack, aclosing, suppress
+from contextlib import aclosing, suppress
 from typing import Any, Protocol, cast
 
 from graphql import GraphQLError
@@ -86,13 +86,15 @@ class Socket(ASGIWebSocketAdapter):
 class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
     """One socket. Without a token it is anonymous: its operations that need a viewer answer UNAUTHENTICATED."""
 
-    _login: ExitStack
     _farewell: asyncio.Task[None] | None = None
 
     async def handle(self) -> None:
-        with ExitStack() as self._login:
-            self._login.enter_context(self.context.services.streams.attend(self._ended))
-            await super().handle()
+        with self.context.services.streams.attend(self._ended):
+            try:
+                await super().handle()
+            finally:
+                if self.context.tenure is not None:
+                    self.context.tenure.close()
 
     async def shutdown(self) -> None:
         if self._farewell is not None:
@@ -118,6 +120,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
             if not await self._allows(self._sign_in()):
                 return
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
+        self.connection_init_timeout_task = None  # has nothing to wait for any more
 
     async def handle_ping(self, message: PingMessage) -> None:
         payload = message.get("payload")
@@ -181,7 +184,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[DeskContext, None]):
 
     async def _sign_in(self) -> None:
         viewer = await self.context.viewer()
-        self.context.tenure = self._login.enter_context(self.context.services.streams.tenure(viewer))
+        self.context.tenure = self.context.services.streams.tenure(viewer)
         self.context.tenure.watch(self._ended)
 
     async def _allows(self, proof: Awaitable[None]) -> bool:

@@ -4,6 +4,9 @@ from collections.abc import AsyncGenerator
 
 import aiohttp
 import httpx2
+from multidict import CIMultiDict, CIMultiDictProxy
+
+_NO_HEADERS = CIMultiDictProxy(CIMultiDict[str]())
 
 
 def reads_of(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
@@ -13,7 +16,9 @@ def reads_of(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
     they are left out: aiohttp's own reader says the same."""
     carried = getattr(getattr(response.stream, "_stream", None), "_aiohttp_response", None)
     if isinstance(carried, aiohttp.ClientResponse) and "content-encoding" not in response.headers:
-        response.headers = httpx2.Headers()  # nobody reads them any more, and the body may take its time
+        # Nobody reads the headers of either any more, and the body may take its time.
+        response.headers = httpx2.Headers()
+        carried._request_info = carried._request_info._replace(headers=_NO_HEADERS)
         return _straight(carried.content)
     return response.aiter_bytes()
 

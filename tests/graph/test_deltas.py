@@ -1,6 +1,5 @@
 """Planned deltas are what graphql-core makes of them, over many ways to select them."""
 
-from collections import deque
 from collections.abc import AsyncGenerator
 from copy import copy
 from typing import Any, cast
@@ -108,11 +107,11 @@ async def test_what_has_no_plan_goes_the_ordinary_way(desk: Desk, token: str, ch
     context = DeskContext(desk.services, token, "127.0.0.1", "request")
     plan = planned(document("seq"))
     deltas = [events.AnswerDelta(seq, 7, "x") for seq in (MAX_INT - 1, MAX_INT, MAX_INT + 1)]
-    waiting: deque[events.TurnEvent] = deque(deltas)
+    waiting: list[events.TurnEvent] = list(deltas)
     run = DeltaRun(context, plan, waiting, _nothing())
     assert [seq for seq, _ in await run.read()] == [MAX_INT - 1, MAX_INT]
     assert await run.read() == []
-    assert list(waiting) == deltas[2:]
+    assert waiting == deltas[2:]
 
 
 def test_several_subscriptions_at_once_are_not_planned() -> None:
