@@ -23,9 +23,9 @@ _HANDED_OVER = "answerdesk.live_bodies"
 async def serve_app(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Calls an application, and sends the rest of the live body that it answers with."""
     bodies: list[LiveBody] = []
-    scope[_HANDED_OVER] = bodies
     try:
-        await app(scope, receive, send)
+        # A copy: what the application leaves in it is the application's to hold.
+        await app({**scope, _HANDED_OVER: bodies}, receive, send)
     except BaseException:
         for body in bodies:
             await body.close()
@@ -57,6 +57,8 @@ class LiveBody(Response):
         self._heartbeat = heartbeat
         self._place = place or nullcontext()
         self._sent_at = 0.0
+        self._beating: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._context = copy_context()  # the request's, for what is logged of its stream
@@ -73,21 +75,26 @@ class LiveBody(Response):
 
     async def send_rest(self, receive: Receive, send: Send) -> None:
         """All behind the headers."""
-        tasks = [
-            asyncio.create_task(work, context=self._context)
-            for work in (self._write(send), _wait_until_gone(receive), self._beat(send))
-        ]
-        writing, leaving, _ = tasks
+        writing = asyncio.create_task(self._write(send), context=self._context)
+        leaving = asyncio.create_task(_wait_until_gone(receive), context=self._context)
+        leaving.add_done_callback(lambda _: writing.cancel())
+        self._sent_at = asyncio.get_running_loop().time()
+        self._beat(send)
         try:
-            await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await writing
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return  # the client has gone
         finally:
+            self._timer.cancel()
+            tasks = [task for task in (writing, leaving, self._beating) if task is not None]
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
             await self.close()
-        if not writing.cancelled():
-            writing.result()
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def close(self) -> None:
         """Gives back what it holds; to be called once, at its end, whether it was sent or not."""
@@ -99,14 +106,15 @@ class LiveBody(Response):
             async for frame in frames:
                 await self._send(send, frame)
 
-    async def _beat(self, send: Send) -> None:
-        """Runs beside the writer. Both send whole frames only, so it does not matter whose comes first."""
-        now = asyncio.get_running_loop().time
-        self._sent_at = now()
-        while True:
-            await asyncio.sleep(self._sent_at + self._heartbeat - now())
-            if now() - self._sent_at >= self._heartbeat:
-                await self._send(send, self._silence)
+    def _beat(self, send: Send) -> None:
+        """Sends `silence` if there was some, beside the writer: both send whole frames only, so it does not matter whose
+        comes first. And looks again when there may have been some."""
+        loop = asyncio.get_running_loop()
+        if (now := loop.time()) - self._sent_at >= self._heartbeat:
+            self._sent_at = now
+            if self._beating is None or self._beating.done():  # a slow client has not taken the last one
+                self._beating = asyncio.create_task(self._send(send, self._silence), context=self._context)
+        self._timer = loop.call_at(self._sent_at + self._heartbeat, self._beat, send)
 
     async def _send(self, send: Send, frames: bytes) -> None:
         self._sent_at = asyncio.get_running_loop().time()

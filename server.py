@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Mount
-from starlette.types import Message, Receive, Scope, Send
+from starlette.routing import Mount, WebSocketRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import heap
 from db.accounts import SqlAccountStore
@@ -247,11 +248,20 @@ def create_app(settings: Settings) -> Starlette:
 
 
 class _Server(Starlette):
+    """Its sockets go straight to whom their routes name: middleware and routing are for HTTP here, and would be held for
+    as long as a socket is open."""
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await serve_app(super().__call__, scope, receive, _until_closed(send))
-        else:
-            await super().__call__(scope, receive, send)
+            return
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        serve = self._sockets.get(path, super().__call__) if scope["type"] == "websocket" else super().__call__
+        await serve(scope, receive, send)
+
+    @cached_property
+    def _sockets(self) -> Mapping[str, ASGIApp]:
+        return {route.path: route.app for route in self.routes if isinstance(route, WebSocketRoute)}
 
 
 def _until_closed(send: Send) -> Send:

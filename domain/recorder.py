@@ -32,7 +32,7 @@ class TurnRecorder:
         max_characters: int,
     ) -> None:
         self._turn_id = begun.turn.id
-        self._begun = begun
+        self._asked = begun.user_message
         self._store = store
         self._log = log
         self._saver = saver
@@ -52,7 +52,7 @@ class TurnRecorder:
     async def start(self, lost: Callable[[], None]) -> None:
         """Opens the log with TurnStarted. `lost` is called when the turn turns out not to be ours any more."""
         await self._log.open(self._turn_id)
-        self._log.append(self._turn_id, TurnStarted(self._next(STARTED), self._turn_id, self._begun.user_message))
+        self._log.append(self._turn_id, TurnStarted(self._next(STARTED), self._turn_id, self._asked))
         self._saver.keep(self._turn_id, self, lost)
 
     # ------------------------------------------------------------ what the workflow's nodes write
