@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import (
     AIMessage,
@@ -21,6 +22,7 @@ from langchain_core.messages import (
     ToolMessage,
     message_chunk_to_message,
 )
+from langchain_core.tracers.context import collect_runs
 
 from domain.agents.answering import DirectModel
 from domain.errors import ContentFiltered, DeskError, ModelUnavailable
@@ -293,6 +295,27 @@ async def test_a_tool_call_that_streams_is_whole_in_the_message(scripted: Script
         ("look", {"q": "é"}, "call_1"),
         ("see", {}, "call_2"),
     ]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+async def test_who_listens_hears_of_the_call_and_changes_nothing(scripted: Scripted, name: str) -> None:
+    scripted.pieces = [frames(WHOLE[name])]
+    async with model_at(scripted.url, "v1") as model:
+        unheard = await ours(model)
+        with collect_runs() as heard:
+            assert await ours(model) == unheard
+    assert [run.run_type for run in heard.traced_runs] == ["llm"]
+    unheard_body, heard_body = [exchange.body for exchange in scripted.requests[-2:]]
+    assert unheard_body == heard_body
+
+
+async def test_an_answer_that_is_cached_is_not_asked_for_again(scripted: Scripted) -> None:
+    scripted.pieces = [frames(WHOLE["plain"])]
+    async with model_at(scripted.url, "v1") as model:
+        model.cache = InMemoryCache()
+        first, again = await ours(model), await ours(model)
+        assert first[0] == again[0]
+    assert len(scripted.requests) == 1
 
 
 async def test_text_that_comes_together_is_sunk_together(scripted: Scripted) -> None:
