@@ -14,6 +14,7 @@ from domain.model import Role
 from domain.terms import FUNCTION_WORDS, stem
 
 WORD = re.compile(r"[^\W_](?:[\w.'’/-]*\w)?[!]?|[,;:?.()]")
+_POSSESSIVE = re.compile(r"['’]s?$")
 
 
 def words_of(text: str, by: Callable[[str], str] = str) -> frozenset[str]:
@@ -92,7 +93,7 @@ class Mention:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        return tuple(reduced(word) for word in self.words)
+        return _stems(self.words)
 
     @property
     def head(self) -> str:
@@ -107,7 +108,12 @@ class Mention:
 @lru_cache(maxsize=20_000)
 def reduced(word: str) -> str:
     """The stem that a written word is compared by; possessive endings do not count."""
-    return stem(re.sub(r"['’]s?$", "", word.casefold()).strip("!"))
+    return stem(_POSSESSIVE.sub("", word.casefold()).strip("!"))
+
+
+@lru_cache(maxsize=20_000)
+def _stems(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(reduced, words))
 
 
 def tokens(text: str) -> list[str]:
@@ -125,7 +131,7 @@ def names_in(text: str) -> frozenset[str]:
     words = tokens(text)
     return frozenset(
         word
-        for before, word in pairwise(re.sub(r"['’]s?$", "", word) for word in words)
+        for before, word in pairwise(_POSSESSIVE.sub("", word) for word in words)
         if before[0].isalnum() and is_name(word) and not _between(word)
     )
 
@@ -141,7 +147,9 @@ def mentions(text: str, line: int, role: Role, names: frozenset[str] = frozenset
         phrases = list(_phrases(run, before, after, opens and run[0] not in names, line, role, opens))
         setting = bool(_SETTING & set(last)) or (goes_on and not any(phrase.acting for phrase in phrases))
         named = bool(phrases) and phrases[-1].named
-        found.extend(replace(phrase, setting=setting and not number) for number, phrase in enumerate(phrases))
+        if setting and phrases:
+            phrases[0] = replace(phrases[0], setting=True)
+        found += phrases
     return found
 
 
@@ -162,8 +170,9 @@ def _runs(words: Sequence[str]) -> Iterator[tuple[list[str], list[str], str, boo
             run = []
 
 
+@lru_cache(maxsize=20_000)
 def _between(word: str) -> bool:
-    folded = re.sub(r"['’]s?$", "", word.casefold())
+    folded = _POSSESSIVE.sub("", word.casefold())
     return folded in _EDGES or re.sub("['’]", "", folded) in FUNCTION_WORDS
 
 
@@ -203,8 +212,8 @@ def _phrases(
                 pieces.append(piece)
             piece = []
         if not cut:
-            piece.append(re.sub(r"['’]s?$", "", word))
-        if piece and re.search(r"['’]s?$", word):
+            piece.append(_POSSESSIVE.sub("", word))
+        if piece and _POSSESSIVE.search(word):
             owners.add(len(pieces))
             pieces.append(piece)
             piece = []
