@@ -7,7 +7,6 @@ for the servers' drivers, to a thread for SQLite, where its own driver waits for
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -15,6 +14,8 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_
+
+from domain.threads import Threads, wait_for
 
 T = TypeVar("T")
 
@@ -65,20 +66,17 @@ class SqliteVisits(Visits):
 
     def __init__(self, engine: Engine, threads: int, options: Options) -> None:
         self._engines = {visit: engine.execution_options(**options[visit]) for visit in Visit}
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="sqlite")
+        self._threads = Threads(threads, "sqlite")
         self._loop = asyncio.get_running_loop()
 
     async def run(self, visit: Visit, work: Callable[[Connection], T]) -> T:
-        return await self._loop.run_in_executor(self._threads, partial(self._run, visit, work))
+        return await self._threads.run(partial(self._run, visit, work))
 
     def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:
-        async def started() -> T:
-            return await start()
-
-        return asyncio.run_coroutine_threadsafe(started(), self._loop).result()
+        return wait_for(start, self._loop)
 
     async def close(self) -> None:
-        self._threads.shutdown()
+        self._threads.close()
         self._engines[Visit.LOOK].dispose()
 
     def _run(self, visit: Visit, work: Callable[[Connection], T]) -> T:
