@@ -17,7 +17,7 @@ from domain.agents.calibration import VECTORS, WORDS, Calibration
 from domain.agents.catalog import Agent
 from domain.agents.mentions import words_of
 from domain.errors import SearchUnavailable
-from domain.knowledge import Passage, Reader, TermStatistics
+from domain.knowledge import Passage, Reader, TermStatistics, titled
 from domain.ports import Retriever
 from domain.terms import content_terms, stem, terms
 
@@ -179,11 +179,12 @@ class _Terms:
 
 
 def _read(passage: Passage) -> _Terms:
-    return _terms(passage.chunk.title, passage.chunk.text)
+    return _terms(passage.chunk.title_path, passage.chunk.text)
 
 
 @lru_cache(maxsize=2000)
-def _terms(title: str, text: str) -> _Terms:
+def _terms(title_path: tuple[str, ...], text: str) -> _Terms:
+    title = titled(title_path)
     counted = Counter(terms(f"{title}\n{text}"))
     norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * counted.total() / USUAL_LENGTH)
     return _Terms(dict(counted), frozenset(terms(title)), norm)
@@ -199,8 +200,8 @@ def _strength(
     weights: Mapping[str, float], passages: Sequence[Passage], described: Collection[str], size: int
 ) -> Strength:
     total = sum(weights.values())
-    scores: list[float] = []
-    covered, titled, held = 0.0, 0.0, dict[str, None]()
+    scores, held_weights, titled_weights = list[float](), list[float](), list[float]()
+    held = dict[str, None]()
     for rank, passage in enumerate(passages):
         read = _read(passage)
         score = weight = of_title = 0.0
@@ -213,16 +214,16 @@ def _strength(
                 if term in read.title:
                     of_title += rarity
         scores.append(score)
-        covered = max(covered, weight / total)
-        titled = max(titled, of_title)
+        held_weights.append(weight)
+        titled_weights.append(of_title)
     scores.sort(reverse=True)
     deep = max(1, min(DEPTH, round(size / SPARSE)))
     return Strength(
         best=scores[0] if scores else 0.0,
         best5=sum(scores[:5]) / 5,
         best10=sum(scores[:deep]) / deep,
-        covered=covered,
-        titled=titled,
+        covered=max(held_weights, default=0.0) / total,
+        titled=max(titled_weights, default=0.0),
         profile=sum(w for t, w in weights.items() if t in described),
         held=tuple(sorted(held, key=lambda term: -weights[term])),
         alike=_alike(passages),
