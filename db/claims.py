@@ -21,7 +21,7 @@ from domain.records import StoredTurn, TurnRequest
 MAX_QUEUED = 20
 """Turns that may wait in one chat. When so many do, it is busy for those that would wait, too."""
 
-CHAT = select(CHATS.c.id, CHATS.c.user_id, CHATS.c.titled)
+CHAT = select(CHATS.c.id, CHATS.c.user_id, CHATS.c.titled).with_for_update()
 LEASE_RAN_OUT = TURNS.c.lease_until < database_clock()
 
 _claimed = TURNS.c.client_message_id == bindparam("key")
@@ -38,7 +38,7 @@ _PROMOTE = _CHANGE.values(lease_until=clock_ahead_by("lease"))
 
 def locked_chat(connection: Connection, query: Select[*tuple[Any, ...]], values: Mapping[str, Any]) -> Row[Any] | None:
     """CHAT's row that `query` finds, which nobody else locks until this transaction ends."""
-    return connection.execute(query.with_for_update(), values).one_or_none()
+    return connection.execute(query, values).one_or_none()
 
 
 def claim(

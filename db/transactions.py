@@ -31,14 +31,15 @@ def one_transaction(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, 
     @wraps(method)
     async def to_its_end(*args: P.args, **kwargs: P.kwargs) -> T:
         task = asyncio.create_task(attempts(*args, **kwargs))
-        cancelled: asyncio.CancelledError | None = None
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
         while not task.done():
             try:
                 await asyncio.wait([task])
             except asyncio.CancelledError as error:
                 cancelled = error
-        if cancelled is not None:
-            raise cancelled from (None if task.cancelled() else task.exception())
-        return task.result()
+        raise cancelled from (None if task.cancelled() else task.exception())
 
     return to_its_end

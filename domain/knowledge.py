@@ -53,7 +53,11 @@ class Chunk:
 
     @property
     def title(self) -> str:
-        return " › ".join(self.title_path)
+        return titled(self.title_path)
+
+
+def titled(title_path: Sequence[str]) -> str:
+    return " › ".join(title_path)
 
 
 BETWEEN_CHUNKS = "\n\n"

@@ -11,7 +11,7 @@ or a code. What is written as one but also read in parts gives both, so that eit
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from threading import Lock
 
@@ -55,6 +55,8 @@ not no yes just also too very only even still again ever never there here some a
 same other another much many more most less least few own now
 please thanks thank hello hi hey ok okay tell let lets mean means
 """
+SHORT = 300
+"""Characters of texts whose terms are remembered."""
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 """Words that say nothing of what a text is about, case-folded, without apostrophes."""
 
@@ -81,8 +83,18 @@ def content_terms(text: str) -> list[str]:
     return [term for term, word in worded_terms(text) if word not in FUNCTION_WORDS]
 
 
-def worded_terms(text: str) -> list[tuple[str, str]]:
+def worded_terms(text: str) -> Sequence[tuple[str, str]]:
     """Every term of `text`, in order, with the case-folded word that it came from."""
+    return _read_short(text) if len(text) <= SHORT else _read(text)
+
+
+@lru_cache(maxsize=2_000)
+def _read_short(text: str) -> Sequence[tuple[str, str]]:
+    """A turn reads its question a dozen times."""
+    return tuple(_read(text))
+
+
+def _read(text: str) -> list[tuple[str, str]]:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).replace("\u2019", "'")
     pairs: list[tuple[str, str]] = []

@@ -16,13 +16,17 @@ Questions share most of their words, so what the index says of a term is kept in
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 from domain.knowledge import Chunk, Reader
 from providers.index_file import Allowed, IndexFile
 from providers.latent_space import cosines, point
 from providers.recent import Recent
+
+N = TypeVar("N", bound=Hashable)
+T = TypeVar("T")
 
 K1, B = 1.5, 0.4
 POSTINGS = 1_000_000
@@ -36,8 +40,7 @@ POINTS = 4_000
 """Of terms, and of chunks, kept of all indexes together, of 300 bytes each. What has none is kept as an empty one."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """One edition of an index as some readers see it, who may read the same."""
 
     edition: str | None
@@ -58,6 +61,9 @@ class _Postings:
 
     numbers: "array[int]"
     fractions: "array[float]"
+
+
+_NOWHERE = _Postings(array("q"), array("d"))
 
 
 class Indexes:
@@ -94,27 +100,14 @@ class Indexes:
 
     def chunks(self, index: IndexFile, view: View, numbers: Sequence[int]) -> dict[int, Chunk]:
         """Of numbers that are in view."""
-        held = {number: self._chunks.get((view.edition, number)) for number in numbers}
-        missing = [number for number, known in held.items() if known is None]
-        read = index.chunks(missing) if missing else {}
-        for number, chunk in read.items():
-            self._chunks.keep((view.edition, number), chunk)
-        return {number: known or read[number] for number, known in held.items()}
+        return _completed(self._chunks, view.edition, numbers, index.chunks)
 
     def cosines(self, index: IndexFile, view: View, asked: Sequence[str], numbers: Sequence[int]) -> dict[int, float]:
         """Of these terms to chunks in view, in the latent-semantic space: of those that lie in it."""
-        terms = {term: self._term_points.get((view.edition, term)) for term in asked}
-        chunks = {number: self._chunk_points.get((view.edition, number)) for number in numbers}
-        new_terms = [term for term, known in terms.items() if known is None]
-        new_chunks = [number for number, known in chunks.items() if known is None]
-        if new_terms or new_chunks:
-            of_terms, of_chunks = index.points(new_terms, new_chunks)
-            for term in new_terms:
-                terms[term] = its = point(of_terms.get(term, b""))
-                self._term_points.keep((view.edition, term), its)
-            for number in new_chunks:
-                chunks[number] = its = point(of_chunks.get(number, b""))
-                self._chunk_points.keep((view.edition, number), its)
+        terms = _completed(self._term_points, view.edition, asked, lambda new: _points(new, index.term_points(new)))
+        chunks = _completed(
+            self._chunk_points, view.edition, numbers, lambda new: _points(new, index.chunk_points(new))
+        )
         return cosines([its for its in terms.values() if its], {n: its for n, its in chunks.items() if its})
 
     def clear(self) -> None:
@@ -130,13 +123,39 @@ class Indexes:
 
     def _held(self, index: IndexFile, view: View, asked: Sequence[str]) -> dict[str, _Postings]:
         """Each term's, in the order of asking."""
-        held = {term: self._postings.get((view, term)) for term in asked}
-        missing = {term: _Postings(array("q"), array("d")) for term, known in held.items() if known is None}
+        held = self._postings.get_all([(view, term) for term in asked])
+        missing = [term for term in asked if (view, term) not in held]
+        read: dict[str, _Postings] = {}
         if missing:
             mean = self._measure(index, view).mean
-            for number, term, often, length in index.matches(tuple(missing), view.allowed):
-                missing[term].numbers.append(number)
-                missing[term].fractions.append(often / (often + K1 * (1 - B + B * length / mean)))
-            for term, read in missing.items():
-                self._postings.keep((view, term), read, TERM + len(read.numbers))
-        return {term: known or missing[term] for term, known in held.items()}
+            for number, term, often, length in index.matches(missing, view.allowed):
+                if term not in read:
+                    read[term] = _Postings(array("q"), array("d"))
+                read[term].numbers.append(number)
+                read[term].fractions.append(often / (often + K1 * (1 - B + B * length / mean)))
+            for term in missing:
+                its = read.setdefault(term, _NOWHERE)
+                self._postings.keep((view, term), its, TERM + len(its.numbers))
+        return {term: held.get((view, term)) or read[term] for term in asked}
+
+
+def _completed(
+    kept: Recent[tuple[str | None, N], T],
+    edition: str | None,
+    asked: Sequence[N],
+    read: Callable[[Sequence[N]], Mapping[N, T]],
+) -> dict[N, T]:
+    """What an index of this edition says of each, in the order of asking: as it is kept, or else as it is read."""
+    known = {name: its for (_, name), its in kept.get_all([(edition, name) for name in asked]).items()}
+    missing = [name for name in asked if name not in known]
+    if not missing:
+        return known
+    read_now = read(missing)
+    for name, its in read_now.items():
+        kept.keep((edition, name), its)
+    return {name: known[name] if name in known else read_now[name] for name in asked}
+
+
+def _points(asked: Sequence[N], stored: Mapping[N, bytes]) -> dict[N, "array[float]"]:
+    """What has none is kept as an empty one."""
+    return {name: point(stored.get(name, b"")) for name in asked}

@@ -22,7 +22,7 @@ from domain.chunking import chunk
 from domain.errors import SearchUnavailable
 from domain.knowledge import Chunk, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.terms import content_terms, terms
-from providers.coverage import Indexes
+from providers.coverage import Indexes, View
 from providers.index_file import IndexFile
 from providers.index_readers import IndexReaders, NotIndexedError
 from providers.latent_space import space_of
@@ -39,6 +39,8 @@ MAX_TERMS = 200
 """How many different terms of a question are looked up."""
 QUESTIONS = 256
 """How many questions' terms and vectors are remembered."""
+PATHS = 256
+"""Of agents' indexes, remembered."""
 TEXTS, SETS = 20_000, 16
 """How many texts' vectors are remembered, to which questions are compared, and how many sets of such texts."""
 
@@ -64,6 +66,15 @@ class _Vectors:
     matrix: "NDArray[np.float32]"
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """One agent's index, open for reading, and what of it a reader may see."""
+
+    agent: str
+    index: IndexFile
+    view: View
+
+
 class _Stopped(Exception):
     """Nobody waits for this indexing any more."""
 
@@ -81,7 +92,7 @@ class EmbeddedSearch:
         self._asked = lru_cache(maxsize=QUESTIONS)(lambda question: embedder.embed([question])[0] if embedder else None)
         self._texts: Recent[str, NDArray[np.float32]] = Recent(TEXTS)
         self._sets = lru_cache(maxsize=SETS)(self._matrix)
-        self._reads = Reads()
+        self._reads = Reads(self._opened)
 
     @property
     def name(self) -> str:
@@ -108,18 +119,23 @@ class EmbeddedSearch:
             stop.set()
 
     async def search(self, agent: str, question: str, limit: int, reader: Reader) -> list[Passage]:
-        return await self._reads.run(lambda: self._search(agent, question, limit, reader))
+        asked = _terms_of(question)
+        if not asked or limit < 1:
+            return []
+        return await self._reads.run((agent, reader), lambda it: self._search(it, question, asked, limit))
 
     async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics:
-        return await self._reads.run(lambda: self._term_statistics(agent, terms, reader))
+        return await self._reads.run(
+            (agent, reader), lambda it: TermStatistics(*self._indexes.frequencies(it.index, it.view, terms))
+        )
 
     async def chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
-        return await self._reads.run(lambda: self._chunks(agent, document_id, reader))
+        return await self._reads.run((agent, reader), lambda it: it.index.chunks_of(document_id, it.view.allowed))
 
     async def likeness(self, question: str, texts: Sequence[str]) -> Sequence[float] | None:
         if self._embedder is None or not texts:
             return None if self._embedder is None else []
-        return await self._reads.run(lambda: self._likeness(question, tuple(texts)))
+        return await asyncio.to_thread(self._likeness, question, tuple(texts))
 
     async def check(self) -> None:
         await asyncio.to_thread(self._check)
@@ -130,7 +146,7 @@ class EmbeddedSearch:
         self._readers.close()
 
     def _path(self, agent: str) -> Path:
-        return self._folder / f"{quote(agent, safe='')}.sqlite3"
+        return _path_of(self._folder, agent)
 
     # ------------------------------------------------------------ indexing
 
@@ -182,24 +198,26 @@ class EmbeddedSearch:
 
     # ------------------------------------------------------------ searching
 
-    def _search(self, agent: str, question: str, limit: int, reader: Reader) -> list[Passage]:
-        asked = _terms_of(question)
-        if not asked or limit < 1:
-            return []
+    @contextmanager
+    def _opened(self, place: tuple[str, Reader]) -> Iterator[_Opened]:
+        agent, reader = place
+        with _available(agent), self._readers.reading(self._path(agent)) as index:
+            yield _Opened(agent, index, self._indexes.view(index, reader))
+
+    def _search(self, opened: _Opened, question: str, asked: Sequence[str], limit: int) -> list[Passage]:
+        index, view = opened.index, opened.view
         vector = self._vector(question)
         likeness: dict[int, float] = {}
         latent: dict[int, float] = {}
-        with _available(agent), self._readers.reading(self._path(agent)) as index:
-            view = self._indexes.view(index, reader)
-            scores = self._indexes.coverage(index, view, asked)
-            if vector is not None and (vectors := self._vectors_of(agent, index)):
-                weight = CODES if any(_CODE.fullmatch(term) for term in asked) else WORDS
-                likeness = dict(zip(vectors.numbers, (vectors.matrix @ vector).tolist(), strict=True))
-                scores = _mixed(scores, likeness, index.hidden(view.allowed), weight)
-            best = nsmallest(limit, scores, key=lambda number: (-scores[number], number))
-            chunks = self._indexes.chunks(index, view, best)
-            if not likeness:
-                latent = self._indexes.cosines(index, view, asked, best)
+        scores = self._indexes.coverage(index, view, asked)
+        if vector is not None and (vectors := self._vectors_of(opened.agent, index)):
+            weight = CODES if any(_CODE.fullmatch(term) for term in asked) else WORDS
+            likeness = dict(zip(vectors.numbers, (vectors.matrix @ vector).tolist(), strict=True))
+            scores = _mixed(scores, likeness, index.hidden(view.allowed), weight)
+        best = [number for _, number in nsmallest(limit, [(-score, number) for number, score in scores.items()])]
+        chunks = self._indexes.chunks(index, view, best)
+        if not likeness:
+            latent = self._indexes.cosines(index, view, asked, best)
         return [Passage(chunks[n], scores[n], likeness.get(n), latent.get(n)) for n in best]
 
     def _vector(self, question: str) -> "NDArray[np.float32] | None":
@@ -244,14 +262,6 @@ class EmbeddedSearch:
             kept = self._vectors[agent] = _Vectors(edition, [number for number, _ in rows], matrix)
         return kept
 
-    def _term_statistics(self, agent: str, asked: Sequence[str], reader: Reader) -> TermStatistics:
-        with _available(agent), self._readers.reading(self._path(agent)) as index:
-            return TermStatistics(*self._indexes.frequencies(index, self._indexes.view(index, reader), asked))
-
-    def _chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
-        with _available(agent), self._readers.reading(self._path(agent)) as index:
-            return index.chunks_of(document_id, index.allowed(reader.username))
-
     def _check(self) -> None:
         paths = sorted(self._folder.glob("*.sqlite3"))
         if not paths:
@@ -259,6 +269,12 @@ class EmbeddedSearch:
         for path in paths:
             with _available(path.stem), self._readers.reading(path) as index:
                 index.frequencies(["ready"])
+
+
+@lru_cache(maxsize=PATHS)
+def _path_of(folder: Path, agent: str) -> Path:
+    """To take a path apart costs as much as to read a fact from the file."""
+    return folder / f"{quote(agent, safe='')}.sqlite3"
 
 
 @lru_cache(maxsize=QUESTIONS)

@@ -230,17 +230,15 @@ class IndexFile:
             for emptied in ("FROM term_points", "FROM chunk_points", "FROM facts WHERE name = 'space'"):
                 self._connection.execute(f"DELETE {emptied}")
 
-    def points(self, terms: Sequence[str], numbers: Sequence[int]) -> tuple[dict[str, bytes], dict[int, bytes]]:
-        """Of those of the terms and chunks that have one."""
-        of_terms = self._connection.execute(
-            "SELECT term, point FROM json_each(?) AS asked JOIN term_points ON term = asked.value",
-            (json.dumps(list(terms)),),
-        )
-        of_chunks = self._connection.execute(
-            "SELECT number, point FROM json_each(?) AS asked JOIN chunk_points ON number = asked.value",
-            (json.dumps(list(numbers)),),
-        )
-        return dict(of_terms), dict(of_chunks)
+    def term_points(self, terms: Sequence[str]) -> dict[str, bytes]:
+        """Of those that have one."""
+        query = "SELECT term, point FROM json_each(?) AS asked JOIN term_points ON term = asked.value"
+        return dict(self._connection.execute(query, (json.dumps(list(terms)),)))
+
+    def chunk_points(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        """Of those that have one."""
+        query = "SELECT number, point FROM json_each(?) AS asked JOIN chunk_points ON number = asked.value"
+        return dict(self._connection.execute(query, (json.dumps(list(numbers)),)))
 
     # ------------------------------------------------------------ finding
 

@@ -1,7 +1,7 @@
 """What was used last, kept in memory up to a bound."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -19,12 +19,17 @@ class Recent(Generic[K, V]):
         self._changing = Lock()
 
     def get(self, key: K) -> V | None:
+        return self.get_all((key,)).get(key)
+
+    def get_all(self, keys: Iterable[K]) -> dict[K, V]:
+        """Of those that are kept, in the order of asking."""
+        found: dict[K, V] = {}
         with self._changing:
-            found = self._kept.get(key)
-            if found is None:
-                return None
-            self._kept.move_to_end(key)
-            return found[0]
+            for key in keys:
+                if kept := self._kept.get(key):
+                    self._kept.move_to_end(key)
+                    found[key] = kept[0]
+        return found
 
     def keep(self, key: K, value: V, size: int = 1) -> None:
         """Forgets what was used least lately to make room; a value that is too large by itself is not kept."""

@@ -6,6 +6,7 @@ others can be read and copied, and no more.
 """
 
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from domain.agents.markup import Link, MarkupReader, Piece, Tag
@@ -49,6 +50,7 @@ def _has_host(address: str) -> bool:
     return bool(_parts(address)[1])
 
 
+@lru_cache(maxsize=2_000)
 def _parts(address: str) -> tuple[str, str | None]:
     """Scheme and host; none of either for what cannot be read as an address."""
     written = address.strip().split(" ")[0].strip("<>")

@@ -14,6 +14,9 @@ from domain.model import Role
 from domain.terms import FUNCTION_WORDS, stem
 
 WORD = re.compile(r"[^\W_](?:[\w.'’/-]*\w)?[!]?|[,;:?.()]")
+MESSAGES = 1_000
+"""How many messages are remembered with what they mention: each turn reads those before it again."""
+_POSSESSIVE = re.compile(r"['’]s?$")
 
 
 def words_of(text: str, by: Callable[[str], str] = str) -> frozenset[str]:
@@ -92,7 +95,7 @@ class Mention:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        return tuple(reduced(word) for word in self.words)
+        return _stems(self.words)
 
     @property
     def head(self) -> str:
@@ -107,7 +110,12 @@ class Mention:
 @lru_cache(maxsize=20_000)
 def reduced(word: str) -> str:
     """The stem that a written word is compared by; possessive endings do not count."""
-    return stem(re.sub(r"['’]s?$", "", word.casefold()).strip("!"))
+    return stem(_POSSESSIVE.sub("", word.casefold()).strip("!"))
+
+
+@lru_cache(maxsize=20_000)
+def _stems(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(reduced, words))
 
 
 def tokens(text: str) -> list[str]:
@@ -120,12 +128,13 @@ def is_name(word: str) -> bool:
     return word[:1].isupper()
 
 
+@lru_cache(maxsize=MESSAGES)
 def names_in(text: str) -> frozenset[str]:
     """Words with a capital inside of a sentence: names, wherever else they stand."""
     words = tokens(text)
     return frozenset(
         word
-        for before, word in pairwise(re.sub(r"['’]s?$", "", word) for word in words)
+        for before, word in pairwise(_POSSESSIVE.sub("", word) for word in words)
         if before[0].isalnum() and is_name(word) and not _between(word)
     )
 
@@ -133,16 +142,30 @@ def names_in(text: str) -> frozenset[str]:
 def mentions(text: str, line: int, role: Role, names: frozenset[str] = frozenset()) -> list[Mention]:
     """The noun phrases of one message, in order. `names` are known, so that they are names at the beginning of a sentence
     too, where every word has a capital."""
+    found = _mentions(text, role, names & _openings(text))
+    return [replace(mention, line=line) for mention in found] if line else list(found)
+
+
+@lru_cache(maxsize=MESSAGES)
+def _openings(text: str) -> frozenset[str]:
+    """The words that open a run of words, of which it matters whether they are names."""
+    return frozenset(run[0] for run, _, _, opens in _runs(tokens(text)) if opens)
+
+
+@lru_cache(maxsize=MESSAGES)
+def _mentions(text: str, role: Role, names: frozenset[str]) -> tuple[Mention, ...]:
     found: list[Mention] = []
     setting = named = False
     for run, before, after, opens in _runs(tokens(text)):
         last = before[-1:] if before[-1:] and before[-1] not in DETERMINERS else before[:1]
         goes_on = setting and named and not opens and before[-1:] in ([","], ["and"], ["or"])
-        phrases = list(_phrases(run, before, after, opens and run[0] not in names, line, role, opens))
+        phrases = list(_phrases(run, before, after, opens and run[0] not in names, role, opens))
         setting = bool(_SETTING & set(last)) or (goes_on and not any(phrase.acting for phrase in phrases))
         named = bool(phrases) and phrases[-1].named
-        found.extend(replace(phrase, setting=setting and not number) for number, phrase in enumerate(phrases))
-    return found
+        if setting and phrases:
+            phrases[0] = replace(phrases[0], setting=True)
+        found += phrases
+    return tuple(found)
 
 
 def _runs(words: Sequence[str]) -> Iterator[tuple[list[str], list[str], str, bool]]:
@@ -162,8 +185,9 @@ def _runs(words: Sequence[str]) -> Iterator[tuple[list[str], list[str], str, boo
             run = []
 
 
+@lru_cache(maxsize=20_000)
 def _between(word: str) -> bool:
-    folded = re.sub(r"['’]s?$", "", word.casefold())
+    folded = _POSSESSIVE.sub("", word.casefold())
     return folded in _EDGES or re.sub("['’]", "", folded) in FUNCTION_WORDS
 
 
@@ -179,7 +203,7 @@ def _inside(words: Sequence[str], i: int) -> bool:
 
 
 def _phrases(
-    run: list[str], before: list[str], after: str, uncertain: bool, line: int, role: Role, opens: bool
+    run: list[str], before: list[str], after: str, uncertain: bool, role: Role, opens: bool
 ) -> Iterator[Mention]:
     last = before[-1] if before else ""
     determiner = last if last in DETERMINERS else ""
@@ -203,8 +227,8 @@ def _phrases(
                 pieces.append(piece)
             piece = []
         if not cut:
-            piece.append(re.sub(r"['’]s?$", "", word))
-        if piece and re.search(r"['’]s?$", word):
+            piece.append(_POSSESSIVE.sub("", word))
+        if piece and _POSSESSIVE.search(word):
             owners.add(len(pieces))
             pieces.append(piece)
             piece = []
@@ -222,7 +246,7 @@ def _phrases(
         )
         yield Mention(
             tuple(piece),
-            line,
+            0,
             role,
             named,
             located and number == 0,

@@ -179,8 +179,10 @@ async def recollect(state: TurnState, runtime: Runtime[TurnContext]) -> TurnStat
 def meant_by(question: str, conversation: Conversation) -> str | None:
     """What the question's `my plan` is, by what the user said of theirs before the window (`the Studio plan`); None where
     the window speaks of it, or nobody does."""
+    if not conversation.notes.facts:
+        return None
     owned = [it for it in mentions(question, 0, Role.USER) if it.determiner in ("my", "our") and len(it.words) == 1]
-    if not owned or not conversation.notes.facts:
+    if not owned:
         return None
     spoken = {it.head for asked in conversation.questions for it in _named(asked)}
     for mention in owned:

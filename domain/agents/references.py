@@ -5,6 +5,7 @@ the word asks for. See docs/decisions/0005 and 0040 for the choice of the weight
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
@@ -154,6 +155,9 @@ class Memory:
     filled: set[tuple[str, ...]] = field(default_factory=set)
     names: frozenset[str] = frozenset()
     joined: dict[str, Mention] = field(default_factory=dict)
+    _by_head: defaultdict[str, list[Mention]] = field(default_factory=lambda: defaultdict(list))
+    _sorted: int = 0
+    """How many of `told`, which only grows, stand in `_by_head`."""
 
     def referent(self, gap: Gap, question: str) -> Mention | None:
         """What the gap stands for, written as fully as it ever was; None when nothing fits."""
@@ -176,7 +180,7 @@ class Memory:
         asked = mention.role is Role.ASSISTANT and len(mention.words) == 1
         same = [
             m
-            for m in self.told
+            for m in (self.told if person else self._ending_in(mention.head))
             if ((m.named and mention.named) or (asked and m.role is Role.USER))
             and len(mention.words) <= len(m.words) <= 4
             and (_ends_with(m, mention) or (person and _begins_with(m, mention)))
@@ -186,6 +190,12 @@ class Memory:
         if person or self.people & set(fullest.stems):
             return self.joined.get(fullest.text, fullest)
         return fullest
+
+    def _ending_in(self, head: str) -> Sequence[Mention]:
+        for mention in self.told[self._sorted :]:
+            self._by_head[mention.head].append(mention)
+        self._sorted = len(self.told)
+        return self._by_head.get(head, ())
 
     def join(self, question: str, resolved: Sequence[Mention], answer: str) -> None:
         """`What did Marie study?`, `Curie studied physics.`: the answer calls whom the question is about by the other part

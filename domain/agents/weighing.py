@@ -9,7 +9,7 @@ import asyncio
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -17,7 +17,7 @@ from domain.agents.calibration import VECTORS, WORDS, Calibration
 from domain.agents.catalog import Agent
 from domain.agents.mentions import words_of
 from domain.errors import SearchUnavailable
-from domain.knowledge import Passage, Reader, TermStatistics
+from domain.knowledge import Passage, Reader, TermStatistics, titled
 from domain.ports import Retriever
 from domain.terms import content_terms, stem, terms
 
@@ -116,7 +116,7 @@ class Scale:
             weights[term] *= FORM
         return Weighed(
             {
-                agent.name: _strength(weights, passages, f"{agent.title} {agent.description}", size)
+                agent.name: _strength(weights, passages, _described(agent.title, agent.description), size)
                 for agent, passages, size in zip(agents, found, sizes, strict=True)
             },
             len(asked),
@@ -170,57 +170,60 @@ def softmax(logits: Mapping[str, float]) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """How often each term stands in a passage, its title included, and in the title alone; and how many there are."""
+    """How often each term stands in a passage, its title included; which of them stand in the title; and what BM25 adds
+    to how often, for a passage of this length."""
 
     text: Mapping[str, int]
-    title: Mapping[str, int]
-    length: int
+    title: Collection[str]
+    norm: float
 
 
 def _read(passage: Passage) -> _Terms:
-    return _terms(passage.chunk.title, passage.chunk.text)
+    return _terms(passage.chunk.title_path, passage.chunk.text)
 
 
 @lru_cache(maxsize=2000)
-def _terms(title: str, text: str) -> _Terms:
+def _terms(title_path: tuple[str, ...], text: str) -> _Terms:
+    title = titled(title_path)
     counted = Counter(terms(f"{title}\n{text}"))
-    return _Terms(counted, counts(title), counted.total())
+    norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * counted.total() / USUAL_LENGTH)
+    return _Terms(dict(counted), frozenset(terms(title)), norm)
 
 
 @lru_cache(maxsize=2000)
-def counts(text: str) -> Mapping[str, int]:
-    """How often each term stands in a title or a description."""
-    return Counter(terms(text))
+def _described(title: str, description: str) -> Collection[str]:
+    """The terms of an agent's description of itself."""
+    return frozenset(terms(f"{title} {description}"))
 
 
-def _strength(weights: Mapping[str, float], passages: Sequence[Passage], profile: str, size: int) -> Strength:
+def _strength(
+    weights: Mapping[str, float], passages: Sequence[Passage], described: Collection[str], size: int
+) -> Strength:
     total = sum(weights.values())
-    scores: list[float] = []
-    covered, titled, held = 0.0, 0.0, dict[str, None]()
+    scores, held_weights, titled_weights = list[float](), list[float](), list[float]()
+    held = dict[str, None]()
     for rank, passage in enumerate(passages):
         read = _read(passage)
-        norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * read.length / USUAL_LENGTH)
         score = weight = of_title = 0.0
         for term, rarity in weights.items():
             if often := read.text.get(term):
-                score += rarity * often * (SATURATION + 1) / (often + norm)
+                score += rarity * often * (SATURATION + 1) / (often + read.norm)
                 weight += rarity
                 if rank < 3:
                     held[term] = None
-            if term in read.title:
-                of_title += rarity
+                if term in read.title:
+                    of_title += rarity
         scores.append(score)
-        covered = max(covered, weight / total)
-        titled = max(titled, of_title)
+        held_weights.append(weight)
+        titled_weights.append(of_title)
     scores.sort(reverse=True)
     deep = max(1, min(DEPTH, round(size / SPARSE)))
-    described = counts(profile)
     return Strength(
         best=scores[0] if scores else 0.0,
         best5=sum(scores[:5]) / 5,
         best10=sum(scores[:deep]) / deep,
-        covered=covered,
-        titled=titled,
+        covered=max(held_weights, default=0.0) / total,
+        titled=max(titled_weights, default=0.0),
         profile=sum(w for t, w in weights.items() if t in described),
         held=tuple(sorted(held, key=lambda term: -weights[term])),
         alike=_alike(passages),

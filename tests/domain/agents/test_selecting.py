@@ -1,7 +1,11 @@
 """Of the passages that were found, those that say the same are shown once, and no more than fit."""
 
-from domain.agents.selecting import CHARACTERS_PER_TOKEN, select
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.agents.selecting import CHARACTERS_PER_TOKEN, DIVERSITY, select
 from domain.knowledge import Chunk, Passage
+from domain.terms import content_terms
 
 PLAN = "The Nano plan costs nine dollars a month and includes three returns"
 
@@ -37,3 +41,35 @@ def test_they_fit_into_the_tokens_but_the_best_is_always_there() -> None:
 def test_the_best_comes_first() -> None:
     found = [passage(str(n), f"word{n} other{n}", 1 - n / 10) for n in range(5)]
     assert names(select(found, 3, 1_000)) == ["0", "1", "2"]
+
+
+TEXTS = st.lists(
+    st.sampled_from(["red", "green", "blue", "stone", "river", "cloud", "tiger", "piano"]), min_size=1, max_size=6
+)
+
+
+@given(st.lists(st.tuples(TEXTS, st.integers(1, 20)), max_size=12), st.integers(1, 6))
+def test_who_is_not_compared_would_not_have_been_chosen(written: list[tuple[list[str], int]], limit: int) -> None:
+    """The formula by the letter: each next one has the greatest value of all, beside all that were chosen before."""
+    ordered = sorted(written, key=lambda one: -one[1])
+    found = [passage(str(n), " ".join(words), score / 20) for n, (words, score) in enumerate(ordered)]
+    said = {one.chunk.id: set(content_terms(one.chunk.text)) for one in found}
+
+    def alike(one: Passage, other: Passage) -> float:
+        ones, others = said[one.chunk.id], said[other.chunk.id]
+        return len(ones & others) / len(ones | others)
+
+    left: list[Passage] = []
+    for one in found:
+        if all(alike(one, other) < 0.85 for other in left):
+            left.append(one)
+    chosen: list[Passage] = []
+
+    def value(one: Passage) -> float:
+        nearest = max((alike(one, other) for other in chosen), default=0.0)
+        return (1 - DIVERSITY) * (one.score / found[0].score) - DIVERSITY * nearest
+
+    while left and len(chosen) < limit:
+        chosen.append(max(left, key=value))
+        left.remove(chosen[-1])
+    assert names(select(found, limit, 1_000)) == names(tuple(sorted(chosen, key=lambda one: -one.score)))
