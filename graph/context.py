@@ -1,11 +1,11 @@
 """What the resolvers of one operation share: the services, who asks, the loaders, and the request's id."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
-from uuid import uuid4
 
 import strawberry
 
@@ -80,4 +80,4 @@ Info = strawberry.Info[DeskContext, Any]
 
 
 def new_request_id() -> str:
-    return uuid4().hex
+    return secrets.token_hex(16)

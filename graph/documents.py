@@ -1,6 +1,6 @@
 """Documents: parsed, measured and validated once for all the requests that repeat them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +16,6 @@ from graphql import (
     get_operation_ast,
     validate,
 )
-from strawberry.extensions import SchemaExtension
 
 from graph.errors import GraphQLCode
 from graph.limits import Limits, refusals_of_document, too_long
@@ -110,24 +109,6 @@ class Documents:
 
     def _read(self, text: str) -> Document:
         return (self._kept if len(text) <= KEPT_LENGTH else self._passing)(text, self.limits)
-
-
-class KeptDocuments(SchemaExtension):
-    """Gives Strawberry the outcome of the validation, which the limits come before."""
-
-    def __init__(self, documents: Documents) -> None:
-        self._documents = documents
-
-    def on_validate(self) -> Iterator[None]:
-        context = self.execution_context
-        context.pre_execution_errors = self._documents.check(
-            context.schema._schema,
-            context.query or "",
-            context._provided_operation_name,
-            context.variables or {},
-            context.validation_rules,
-        )
-        yield
 
 
 def _not_executable(schema: GraphQLSchema, node: DocumentNode) -> list[GraphQLError]:

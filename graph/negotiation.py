@@ -21,6 +21,8 @@ def choose(accept: str | None, offers: Sequence[str]) -> str | None:
     it refuses all of them. A client that sends no Accept takes anything."""
     if not accept or not accept.strip():
         return offers[0]
+    if accept in offers:
+        return accept
     ranges = _ranges(accept)
     scored = []
     for place, offer in enumerate(offers):

@@ -16,7 +16,7 @@ from graph.agents import AgentQuery
 from graph.chats import ChatMutation, ChatQuery, ChatSession
 from graph.context import Info
 from graph.deltas import DeltaExecutor
-from graph.documents import Documents, KeptDocuments
+from graph.documents import Documents
 from graph.events import EVENT_TYPES, Subscription
 from graph.ids import CHAT_SESSION, MESSAGE, SOURCE, TURN, USER, decode_id
 from graph.library import LibraryQuery
@@ -39,8 +39,8 @@ class Mutation(MessageMutation, TurnMutation, ChatMutation, AccountMutation):
 
 
 class DeskSchema(strawberry.Schema):
-    """Strawberry's, without its own logging of errors: `graph.errors` logs what it masks, once. And it takes parsed
-    documents from `documents`, so that no text is read twice."""
+    """Strawberry's, without its own logging of errors: `graph.errors` logs what it masks, once. And it takes parsed and
+    judged documents from `documents`, so that no text is read twice."""
 
     documents: Documents
 
@@ -53,7 +53,16 @@ class DeskSchema(strawberry.Schema):
                 context.pre_execution_errors = [parsed]
                 return PreExecutionError(data=None, errors=[parsed])
             context.graphql_document = parsed
+            context.pre_execution_errors = self._refusals(context, context.query)
         return await super()._prepare_operation_async(context, extensions_runner)
+
+    def _refusals(self, context: ExecutionContext, text: str) -> list[GraphQLError] | None:
+        """Instead of Strawberry's validation; None for an operation that the document does not have, which Strawberry
+        refuses before it."""
+        name = context._provided_operation_name
+        if name is not None and self.documents.operation_type(text, name) is None:
+            return None
+        return self.documents.check(self._schema, text, name, context.variables or {}, context.validation_rules)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         pass
@@ -77,7 +86,6 @@ def create_schema(limits: Limits | None = None) -> DeskSchema:
         Mutation,
         Subscription,
         types=EVENT_TYPES,
-        extensions=[lambda: KeptDocuments(documents)],
         execution_context_class=DeltaExecutor if limits.introspection else ReticentExecutor,
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
     )

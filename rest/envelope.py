@@ -37,14 +37,14 @@ class Envelope:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_with_id)
-            except Exception as failure:
-                if started:
-                    raise  # The server cuts the connection: half an answer must not look like a whole one.
-                _log.error("request_failed", path=scope["path"], request_id=request_id, exc_info=failure)
-                await error_response(Internal(), Request(scope))(scope, receive, send_with_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id)  # servers call with a context for each exchange
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as failure:
+            if started:
+                raise  # The server cuts the connection: half an answer must not look like a whole one.
+            _log.error("request_failed", path=scope["path"], request_id=request_id, exc_info=failure)
+            await error_response(Internal(), Request(scope))(scope, receive, send_with_id)
 
 
 def _request_id(sent: str | None) -> str:

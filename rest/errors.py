@@ -160,7 +160,7 @@ def _what_is_wrong(problem: Mapping[str, Any]) -> str:
 def _allowed_methods(request: Request) -> list[str]:
     """All methods of a path; the router names only those of the first route that fits."""
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-    return sorted({m for route in request.app.state.routes if route.path_regex.match(path) for m in route.methods})
+    return sorted({m for route in request.app.routes if route.path_regex.match(path) for m in route.methods})
 
 
 def _headers(status: HTTPStatus, retryable: bool, details: Mapping[str, Any]) -> dict[str, str]:

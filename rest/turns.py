@@ -1,10 +1,10 @@
 """/chat/message and /chat/turns: asking, following the answer from any event on, stopping it."""
 
 from contextlib import ExitStack, aclosing
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query
-from starlette.requests import Request
+from fastapi import FastAPI, Header, Path, Query
 from starlette.responses import Response
 
 from domain.errors import BadUserInput, Internal
@@ -13,10 +13,11 @@ from domain.model import Message, Turn, TurnError, TurnStatus, Viewer
 from domain.services import Services
 from rest.bodies import MessageBody, RegenerateBody
 from rest.errors import ErrorResponse, request_id_of
-from rest.route import EVENT_STREAM, JSON, DeskRoute, require_acceptable
+from rest.requests import DeskRequest
+from rest.route import EVENT_STREAM, JSON, require_acceptable
 from rest.shapes import AnswerShape, Json, TurnShape, source_shapes, turn_shape, usage_shape
 from rest.sse import EventStream
-from rest.viewer import Address, Desk, SignedIn
+from rest.viewer import SignedIn
 
 TurnId = Annotated[int, Path()]
 _EVENTS: dict[int | str, dict[str, Any]] = {
@@ -27,10 +28,9 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def turns_router() -> APIRouter:
-    router = APIRouter(prefix="/chat", tags=["turns"], route_class=DeskRoute)
-    add = router.add_api_route
-    for path, older in (("/message", False), ("/chat-lg", True)):
+def add_turns(app: FastAPI) -> None:
+    add = partial(app.add_api_route, tags=["turns"])
+    for path, older in (("/chat/message", False), ("/chat/chat-lg", True)):
         # The form of the answer is the body's to choose, so the route itself names none.
         add(
             path,
@@ -41,27 +41,26 @@ def turns_router() -> APIRouter:
             deprecated=older,
         )
     add(
-        "/turns/{turn_id:row_id}/events",
+        "/chat/turns/{turn_id:row_id}/events",
         follow,
         methods=["GET"],
         response_class=Response,
         responses=_EVENTS,
     )
-    add("/turns/{turn_id:row_id}/stop", stop, methods=["POST"], response_model=TurnShape)
-    add("/messages/{message_id:row_id}/regenerate", regenerate, methods=["POST"], response_model=TurnShape)
-    return router
+    add("/chat/turns/{turn_id:row_id}/stop", stop, methods=["POST"], response_model=TurnShape)
+    add("/chat/messages/{message_id:row_id}/regenerate", regenerate, methods=["POST"], response_model=TurnShape)
 
 
-async def send_message(request: Request, desk: Desk, viewer: SignedIn, address: Address, body: MessageBody) -> Response:
+async def send_message(request: DeskRequest, viewer: SignedIn, body: MessageBody) -> Response:
     """Asks. The answer comes as events or, with `stream` false, as one JSON object once it is whole.
 
     The turn does not depend on this connection: when it breaks, the events are still there to be followed.
     """
     require_acceptable(request, EVENT_STREAM if body.stream else JSON)
     with ExitStack() as place:
-        place.enter_context(desk.streams.places.stream(viewer.user_id, address))
+        place.enter_context(request.desk.streams.places.stream(viewer.user_id, request.address))
         try:
-            turn = await desk.turns.send(
+            turn = await request.desk.turns.send(
                 viewer, body.chat_id, body.message, body.client_message_id, body.agents, body.on_busy
             )
         except BadUserInput as unfit:
@@ -70,15 +69,13 @@ async def send_message(request: Request, desk: Desk, viewer: SignedIn, address: 
                 fields={"message" if name == "text" else name: why for name, why in fields.items()}
             ) from None
         if body.stream:
-            return _stream(request, desk, viewer, turn, 0, place.pop_all())
-        return await _whole_answer(request, desk, viewer, turn)
+            return _stream(request, viewer, turn, 0, place.pop_all())
+        return await _whole_answer(request, viewer, turn)
 
 
 async def follow(
-    request: Request,
-    desk: Desk,
+    request: DeskRequest,
     viewer: SignedIn,
-    address: Address,
     turn_id: TurnId,
     after: Annotated[int, Query(ge=0, lt=10**18, description="The last event that is known already.")] = 0,
     last_event_id: Annotated[str, Header(pattern="^[0-9]{0,18}$", description="As `after`, and before it.")] = "",
@@ -86,34 +83,34 @@ async def follow(
     """A turn's events from any point on, running or ended long ago: those that were, then those that come."""
     require_acceptable(request, EVENT_STREAM)
     with ExitStack() as place:
-        place.enter_context(desk.streams.places.stream(viewer.user_id, address))
-        turn = await desk.turns.get(viewer, turn_id)  # what is not there is a 404, not a stream
-        return _stream(request, desk, viewer, turn, int(last_event_id) if last_event_id else after, place.pop_all())
+        place.enter_context(request.desk.streams.places.stream(viewer.user_id, request.address))
+        turn = await request.desk.turns.get(viewer, turn_id)  # what is not there is a 404, not a stream
+        return _stream(request, viewer, turn, int(last_event_id) if last_event_id else after, place.pop_all())
 
 
-async def stop(desk: Desk, viewer: SignedIn, turn_id: TurnId) -> Response:
+async def stop(request: DeskRequest, viewer: SignedIn, turn_id: TurnId) -> Response:
     """Ends generation, keeping what was written. A turn that has ended stays as it is."""
-    return Json(turn_shape(await desk.turns.stop(viewer, turn_id), desk.agents))
+    return Json(turn_shape(await request.desk.turns.stop(viewer, turn_id), request.desk.agents))
 
 
 async def regenerate(
-    desk: Desk, viewer: SignedIn, message_id: Annotated[int, Path()], body: RegenerateBody | None = None
+    request: DeskRequest, viewer: SignedIn, message_id: Annotated[int, Path()], body: RegenerateBody | None = None
 ) -> Response:
     """Answers a question anew, and returns the turn that does: its events are there to be followed. The message is an
     answer, or the question; the answers before stay, as versions."""
     asked = body or RegenerateBody()
-    turn = await desk.turns.regenerate(viewer, message_id, asked.client_message_id, asked.on_busy)
-    return Json(turn_shape(turn, desk.agents))
+    turn = await request.desk.turns.regenerate(viewer, message_id, asked.client_message_id, asked.on_busy)
+    return Json(turn_shape(turn, request.desk.agents))
 
 
-def _stream(request: Request, desk: Services, viewer: Viewer, turn: Turn, after: int, place: ExitStack) -> EventStream:
+def _stream(request: DeskRequest, viewer: Viewer, turn: Turn, after: int, place: ExitStack) -> EventStream:
     heartbeat: float = request.app.state.heartbeat
-    return EventStream(desk.turns.follow(viewer, turn, after), desk.agents, heartbeat, place)
+    return EventStream(request.desk.turns.follow(viewer, turn, after), request.desk.agents, heartbeat, place)
 
 
-async def _whole_answer(request: Request, desk: Services, viewer: Viewer, begun: Turn) -> Response:
-    message = await _last_message(desk, viewer, begun)
-    turn = await desk.turns.get(viewer, begun.id)
+async def _whole_answer(request: DeskRequest, viewer: Viewer, begun: Turn) -> Response:
+    message = await _last_message(request.desk, viewer, begun)
+    turn = await request.desk.turns.get(viewer, begun.id)
     if turn.status in (TurnStatus.FAILED, TurnStatus.INTERRUPTED):
         error = turn.error or TurnError.of(Internal())
         details = {"turn_id": turn.id, "message_id": message.id}

@@ -33,6 +33,8 @@ async def test_openapi_describes_every_route(http: httpx.AsyncClient) -> None:
     described = {(method, path) for path, methods in document["paths"].items() for method in methods}
     assert described == ROUTES
     assert document["servers"] == [{"url": "/api/v1"}]
+    assert next(iter(document["paths"])) == "/chat/message", "routes are looked for in this order"
+    assert [tag["name"] for tag in document["tags"]] == ["auth", "chat", "turns"]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             answers = operation["responses"]
