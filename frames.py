@@ -89,9 +89,9 @@ class Frames(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         if self.handshake_complete:
-            # Nobody reads them any more, and a socket may stay open for hours.
-            vars(self).pop("request", None)
-            vars(self).pop("response", None)
+            # Nobody reads these headers any more, and a socket may stay open for hours. The parser holds them, too.
+            for said in (self.request, self.response):
+                said.headers.clear()
         if self.curr_msg_data_type == "text" and not self.close_sent:
             try:
                 b"".join(self.frames).decode()

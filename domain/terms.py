@@ -88,9 +88,9 @@ def worded_terms(text: str) -> Sequence[tuple[str, str]]:
     return _read_short(text) if len(text) <= SHORT else _read(text)
 
 
-@lru_cache(maxsize=2_000)
+@lru_cache(maxsize=64)
 def _read_short(text: str) -> Sequence[tuple[str, str]]:
-    """A turn reads its question a dozen times."""
+    """A turn reads its question a dozen times, all within a moment."""
     return tuple(_read(text))
 
 

@@ -18,6 +18,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from domain.knowledge import Chunk, Reader
@@ -35,7 +36,7 @@ TERM = 16
 """What a term takes by itself, in postings."""
 CHUNKS = 4_000
 """Kept, of all indexes together, of 1 to 2 KB each."""
-MEASURES = 1_000
+MEASURES = VIEWS = 1_000
 POINTS = 4_000
 """Of terms, and of chunks, kept of all indexes together, of 300 bytes each. What has none is kept as an empty one."""
 
@@ -45,6 +46,12 @@ class View(NamedTuple):
 
     edition: str | None
     allowed: Allowed
+
+
+@lru_cache(maxsize=VIEWS)
+def _view(edition: str | None, allowed: Allowed) -> View:
+    """One for all who keep something by it."""
+    return View(edition, allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ class Indexes:
         self._chunk_points: Recent[tuple[str | None, int], array[float]] = Recent(POINTS)
 
     def view(self, index: IndexFile, reader: Reader) -> View:
-        return View(index.edition, index.allowed(reader.username))
+        return _view(index.edition, index.allowed(reader.username))
 
     def coverage(self, index: IndexFile, view: View, asked: Sequence[str]) -> dict[int, float]:
         """The coverage of every chunk in view that has one of the (different) terms, by its number."""
