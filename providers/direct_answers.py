@@ -18,16 +18,16 @@ from typing import Any, cast
 import httpx2
 import openai
 import orjson
-from langchain_core.callbacks import AsyncCallbackManager, AsyncCallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, BaseMessageChunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables.config import ensure_config
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from openai import RequestOptions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from domain.agents.listening import anybody_listens
 from providers.event_stream import EventReader, EventTooLongError
 from providers.response_body import reads_of
 from providers.whole_answers import AnswerCutShortError, WholeAzureChatOpenAI, WholeChatOpenAI
@@ -101,8 +101,7 @@ class DirectAnswers(BaseChatOpenAI):
         hears of it, nothing is cached, limited or turned into another form."""
         if self.cache or self.rate_limiter or self.output_version or get_llm_cache() is not None:
             return False
-        config = ensure_config()
-        return not AsyncCallbackManager.configure(config.get("callbacks"), self.callbacks, self.verbose).handlers
+        return not anybody_listens(self.callbacks, self.verbose)
 
     async def _agenerate(
         self,

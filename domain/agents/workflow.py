@@ -1,4 +1,4 @@
-"""The workflow, compiled once: recall → rewrite → route → retrieve (one run a need), then answer and cite.
+"""The workflow, a LangGraph graph, compiled once: recall → rewrite → route → retrieve (one run a need), then answer and cite.
 
 The graph decides what is answered and from what; the answer is written when its run is over, so that nothing of
 LangGraph's is held for each answer while tokens flow (docs/decisions/0051). What does nothing is passed over
@@ -11,12 +11,11 @@ stands before `rewrite`: it takes the place of both `rewrite` and `route`, or of
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import cast
 
 from langchain_core.language_models import BaseChatModel
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END
 from langgraph.runtime import Runtime
-from langgraph.types import Command, Send
+from langgraph.types import Send
 
 from domain.agents.answering import Answering, DirectModel, ModelError
 from domain.agents.catalog import AgentCatalog
@@ -30,14 +29,10 @@ from domain.agents.retrieval import Retrieval, RetrievalTask
 from domain.agents.rewriting import Rewriter
 from domain.agents.routing import Router
 from domain.agents.state import Draft, TurnContext, TurnState
+from domain.agents.steps import Goto, Onward, Steps
 from domain.agents.summaries import Summaries
 from domain.model import Usage
 from domain.ports import History, Retriever
-
-Node = Callable[[TurnState, Runtime[TurnContext]], Awaitable[TurnState]]
-Goto = list[Send] | str
-Onward = Callable[[TurnState, TurnContext], Goto]
-"""Where it goes on with this state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +73,22 @@ def build_workflow(
         told = await router(state, runtime)
         return {**told, "evidence": retrieval.of_found(told["routing"])}
 
-    graph = StateGraph(TurnState, context_schema=TurnContext)
+    steps = Steps(first="recall")
     open_ways = ("rewrite", "route") if decider is None else ("decide",)
-    _add(graph, "recall", Memory(history, summaries), recalled, "recollect", *open_ways)
-    _add(graph, "recollect", recollect, recollected, *open_ways, END)
+    steps.add("recall", Memory(history, summaries), recalled, "recollect", *open_ways)
+    steps.add("recollect", recollect, recollected, *open_ways, END)
     if decider is not None:
-        _add(graph, "decide", decider, _undecided, "rewrite", "route", "retrieve", END)
-    _add(graph, "rewrite", Rewriter(retriever), lambda state, context: "route", "route")
-    _add(graph, "route", route, _fan_out, "retrieve", END)
-    graph.add_node("retrieve", retrieval, input_schema=RetrievalTask)
-    graph.add_edge(START, "recall")
-    graph.add_edge("retrieve", END)
-    compiled = graph.compile()
+        steps.add("decide", decider, _undecided, "rewrite", "route", "retrieve", END)
+    steps.add("rewrite", Rewriter(retriever), lambda state, context: "route", "route")
+    steps.add("route", route, _fan_out, "retrieve", END)
+    steps.add_sent("retrieve", retrieval, RetrievalTask)
+    decide = steps.ready()
     own = {agent: Answering(its.chat, its.name, model_error, catalog, patience) for agent, its in of_agents.items()}
     answerers = _Answerers(Answering(model, model_name, model_error, catalog, patience), own)
 
     async def run(context: TurnContext) -> Draft:
         try:
-            state = _answered_from(cast("TurnState", await compiled.ainvoke({}, context=context)))
+            state = _answered_from(await decide(context))
             draft = state.get("draft") or await cite(await answerers.answer(state, context), state, context)
         finally:
             if summaries is not None:
@@ -128,20 +121,9 @@ class _Answerers:
         return await answering.answer(state, context)
 
 
-def _add(graph: StateGraph[TurnState, TurnContext], name: str, node: Node, onward: Onward, *ways: str) -> None:
-    """A node that says itself which of its `ways` it goes on: a conditional edge is a run of its own to LangGraph, and
-    costs like one."""
-
-    async def run(state: TurnState, runtime: Runtime[TurnContext]) -> Command[str]:
-        told = await node(state, runtime)
-        return Command(update=told, goto=onward({**state, **told}, runtime.context))
-
-    graph.add_node(name, run, destinations=ways)
-
-
 def _undecided(state: TurnState, context: TurnContext) -> Goto:
-    """What is left open, by the conversation and by a model. The router asks the documents, which the model has not read, before it says that no
-    agent holds the answer."""
+    """What is left open, by the conversation and by a model. The router asks the documents, which the model has not
+    read, before it says that no agent holds the answer."""
     if "routing" in state:
         return _fan_out(state, context)
     return "route" if "standalone_question" in state else "rewrite"
