@@ -29,7 +29,7 @@ class LeakWatch:
 
     def __init__(self, secret: Instructions) -> None:
         self._secret = secret
-        self._last: tuple[str, ...] = ()
+        self._last: list[str] = []
         self._rest = ""
         """The word that may go on."""
 
@@ -40,9 +40,10 @@ class LeakWatch:
         self._rest = found.pop() if found and text.endswith(found[-1]) else ""
         for word in found:
             word = word.casefold()
-            self._last = (*self._last[1 - RUN :], word)
-            if word in self._secret.ends and self._last in self._secret.runs:
+            self._last.append(word)
+            if word in self._secret.ends and tuple(self._last[-RUN:]) in self._secret.runs:
                 return True
+        del self._last[:-RUN]
         return False
 
 
