@@ -29,7 +29,7 @@ BAD_REQUEST = (
 )
 
 
-class Inbox:
+class _Inbox:
     """What came and was not received yet, for one reader: what uvicorn needs of an asyncio.Queue, which is 3 KB when it is
     empty."""
 
@@ -68,7 +68,7 @@ class Frames(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.queue = cast("asyncio.Queue[ASGIReceiveEvent]", Inbox())
+        self.queue = cast("asyncio.Queue[ASGIReceiveEvent]", _Inbox())
         self.conn.max_message_size = MAX_MESSAGE_BYTES
         self.conn.available_extensions = None  # compression costs more than it saves on deltas
 

@@ -1,15 +1,15 @@
 """Chat models that write an answer's text straight from the network: `write(messages, sink)`.
 
 LangChain and the SDK make several objects of every token, which is most of what a token costs. Here LangChain keeps
-the configuration, the request, the result and, where there are any, the callbacks, and the SDK the connection: credentials, retries, errors,
-timeouts. Only reading the stream is ours: pieces of plain text go to the sink, once for each read from the network,
-and whatever is more than plain text (tool calls, usage, finish reasons, the filter's words) is turned into a chunk by
-the library's own code. tests/providers/test_direct_answers.py holds the results equal to the library's.
+the configuration, the request, the result and, where there are any, the callbacks, and the SDK the connection:
+credentials, retries, errors, timeouts. Only reading the stream is ours: pieces of plain text go to the sink, once for
+each read from the network, and whatever is more than plain text (tool calls, usage, finish reasons, the filter's
+words) is turned into a chunk by the library's own code. tests/providers/test_direct_answers.py holds the results equal to the library's.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from contextvars import ContextVar
 from io import StringIO
@@ -27,14 +27,13 @@ from langchain_openai.chat_models.base import BaseChatOpenAI
 from openai import RequestOptions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from domain.agents.answering import Asked
 from domain.agents.listening import anybody_listens
 from providers.event_stream import EventReader, EventTooLongError
 from providers.response_body import reads_of
 from providers.whole_answers import AnswerCutShortError, WholeAzureChatOpenAI, WholeChatOpenAI
 
 Sink = Callable[[str], None]
-Asked = Callable[[], Sequence[BaseMessage]]
-"""What a model is asked, composed when it is needed: nobody holds it while the answer streams."""
 
 _Stream = openai.AsyncStream[ChatCompletionChunk]
 

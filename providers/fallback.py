@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import structlog
 from langchain_core.messages import AIMessage
 
-from domain.agents.answering import ANSWERED_BY
+from domain.agents.answering import ANSWERED_BY, Asked
 from domain.agents.deciding import Call as ReplyCall
 from domain.agents.prompts import PromptTooLong
 from domain.breaker import Breaker, Call
 from domain.deadline import deadline, until
 from domain.errors import ContentFiltered, ModelUnavailable
 from domain.troubles import Trouble
-from providers.direct_answers import Asked, DirectAnswers
+from providers.direct_answers import DirectAnswers
 from providers.model_errors import model_error
 from providers.openai import close_model
 from providers.troubles import trouble_of

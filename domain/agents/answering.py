@@ -24,6 +24,8 @@ _log = structlog.get_logger()
 ANSWERED_BY = "answered_by"
 """Key in the `response_metadata` of a message: the name of the model that wrote it, where one stands for several."""
 
+Asked = Callable[[], Sequence[BaseMessage]]
+"""What a model is asked, composed when it is needed: nobody need hold it while the answer streams."""
 ModelError = Callable[[Exception], DeskError | None]
 """A provider's reading of its own exceptions; None for one that is not the provider's."""
 
@@ -32,9 +34,9 @@ ModelError = Callable[[Exception], DeskError | None]
 class DirectModel(Protocol):
     """A model that can write an answer straight to a sink, as it comes from the network."""
 
-    async def write(self, asked: Callable[[], Sequence[BaseMessage]], sink: Callable[[str], None]) -> AIMessage:
+    async def write(self, asked: Asked, sink: Callable[[str], None]) -> AIMessage:
         """The whole message, once all of its text has gone to `sink`; what came and is no text goes there as an empty
-        one. `asked` composes what the model is asked, so that nobody need hold it while the answer streams."""
+        one."""
         ...
 
 
@@ -151,9 +153,7 @@ def _said(writer: CitationWriter, text: str) -> Draft:
     return Draft(text, (), Usage(0, 0))
 
 
-async def _write(
-    model: BaseChatModel | DirectModel, asked: Callable[[], Sequence[BaseMessage]], sink: Callable[[str], None]
-) -> _Written:
+async def _write(model: BaseChatModel | DirectModel, asked: Asked, sink: Callable[[str], None]) -> _Written:
     """Sinks the answer's text as it comes."""
     if isinstance(model, DirectModel):
         message = await model.write(asked, sink)

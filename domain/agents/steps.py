@@ -37,7 +37,8 @@ class Steps:
 
     def __init__(self, first: str) -> None:
         self._first = first
-        self._nodes: dict[str, tuple[Node, Onward]] = {}
+        self._nodes: dict[str, Node] = {}
+        self._onward: dict[str, Onward] = {}
         self._graph = StateGraph(TurnState, context_schema=TurnContext)
         self._graph.add_edge(START, first)
 
@@ -46,9 +47,9 @@ class Steps:
 
         async def run(state: TurnState, runtime: Runtime[TurnContext]) -> Command[str]:
             told = await node(state, runtime)
-            return Command(update=told, goto=onward({**state, **told}, runtime.context))
+            return Command(update=told, goto=onward(_merged(state, told), runtime.context))
 
-        self._nodes[name] = node, onward
+        self._nodes[name], self._onward[name] = node, onward
         self._graph.add_node(name, run, destinations=ways)
 
     def add_sent(self, name: str, node: Node, taking: type) -> None:
@@ -58,7 +59,7 @@ class Steps:
         async def run(state: Any, runtime: Runtime[TurnContext]) -> TurnState:
             return await node(state, runtime)
 
-        self._nodes[name] = node, lambda state, context: END
+        self._nodes[name] = node
         self._graph.add_node(name, run, input_schema=taking)
         self._graph.add_edge(name, END)
 
@@ -79,12 +80,10 @@ class Steps:
         goto: Goto = self._first
         while goto != END:
             if isinstance(goto, str):
-                node, onward = self._nodes[goto]
-                told = await node(state, runtime)
-                goto = onward({**state, **told}, context)
-                state = _merged(state, told)
+                state = _merged(state, await self._nodes[goto](state, runtime))
+                goto = self._onward[goto](state, context)
             else:
-                for told in await _together([self._nodes[send.node][0](send.arg, runtime) for send in goto]):
+                for told in await _together([self._nodes[send.node](send.arg, runtime) for send in goto]):
                     state = _merged(state, told)
                 goto = END
         return state

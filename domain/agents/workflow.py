@@ -1,4 +1,4 @@
-"""The workflow, a LangGraph graph, compiled once: recall → rewrite → route → retrieve (one run a need), then answer and cite.
+"""The workflow, a LangGraph graph, made once: recall → rewrite → route → retrieve (one run a need), then answer, cite.
 
 The graph decides what is answered and from what; the answer is written when its run is over, so that nothing of
 LangGraph's is held for each answer while tokens flow (docs/decisions/0051). What does nothing is passed over
