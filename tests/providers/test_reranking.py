@@ -2,22 +2,19 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from doctor import Doctor
 from domain.agents.catalog import AgentCatalog
 from domain.agents.reranking import RerankUnavailable
-from domain.agents.state import TurnContext
 from domain.agents.workflow import build_workflow
-from domain.knowledge import ANYBODY
-from domain.model import Message, Role
 from providers.extractive import ExtractiveChatModel
 from providers.reranking import RerankServer
 from settings import Settings
 from tests.domain.agents.small_desks import Desk, small_desk
 from tests.domain.agents.test_answering import Said, Written
+from tests.domain.agents.turns import asking
 from tests.standins.reranker import KEY, MODEL, RerankStandIn
 
 __all__ = ["small_desk"]
@@ -96,9 +93,7 @@ async def cited(desk: Desk, reranker: RerankServer, asked: str, rerank: bool = T
     catalog = AgentCatalog(tuple(replace(agent, rerank=rerank) for agent in desk.agents))
     model = ExtractiveChatModel()
     workflow = build_workflow(Said(), desk.search, catalog, model, "m", lambda _: None, reranker=reranker)
-    now = datetime.now(UTC)
-    question, answer = (Message(n, 1, 1, role, asked, now) for n, role in ((1, Role.USER), (2, Role.ASSISTANT)))
-    draft = await workflow(TurnContext(question, answer, catalog.all, (), Written(), ANYBODY))
+    draft = await workflow(asking(asked, catalog.all, Written()))
     return [source.score for source in draft.sources]
 
 

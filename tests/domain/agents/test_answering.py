@@ -16,10 +16,9 @@ from domain.agents.answering import DirectModel
 from domain.agents.catalog import AgentCatalog
 from domain.agents.patience import LATE, ORDINARY, SILENT, ModelSilent, Patience, Waiting
 from domain.agents.prompts import PromptTooLong
-from domain.agents.state import Draft, TurnContext
+from domain.agents.state import Draft
 from domain.agents.workflow import build_workflow
 from domain.errors import DeskError, ErrorCode, ModelUnavailable
-from domain.knowledge import ANYBODY
 from domain.model import Message, Role, Route, Source
 from domain.ports import History
 from providers.azure_openai import azure_openai_model
@@ -30,6 +29,7 @@ from providers.openai import close_model, connection, openai_model
 from providers.whole_answers import WholeAzureChatOpenAI, WholeChatOpenAI
 from settings import Settings
 from tests.domain.agents.small_desks import Desk
+from tests.domain.agents.turns import asking
 from tests.standins.azure_openai import AzureOpenAIStandIn
 from tests.standins.faults import CutShort, ErrorInStream, Hang, Refuse
 
@@ -105,9 +105,7 @@ def turn(
     """`before` are earlier questions and answers by turns."""
     catalog = AgentCatalog(tuple(desk.agents))
     workflow = build_workflow(Said(*before), desk.search, catalog, model, "m", model_error, patience)
-    now = datetime.now(UTC)
-    question, answer = (Message(n, 1, 1, role, asked, now) for n, role in ((1, Role.USER), (2, Role.ASSISTANT)))
-    return lambda: workflow(TurnContext(question, answer, catalog.all, (), written, ANYBODY))
+    return lambda: workflow(asking(asked, catalog.all, written))
 
 
 async def failure(run: Callable[[], Awaitable[Draft]]) -> DeskError:

@@ -1,20 +1,19 @@
 """What is searched for in a turn: each text once in each knowledge base that must tell, and never what is known."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from domain.agents.catalog import AgentCatalog
-from domain.agents.state import Draft, TurnContext
+from domain.agents.state import Draft
 from domain.agents.workflow import build_workflow
 from domain.documents import read_documents
-from domain.knowledge import ANYBODY, Passage, Reader
-from domain.model import Message, Role
+from domain.knowledge import Passage, Reader
 from providers.embedded_search import EmbeddedSearch
 from providers.extractive import ExtractiveChatModel
 from tests.domain.agents.small_desks import Desk
 from tests.domain.agents.test_answering import Said, Written
+from tests.domain.agents.turns import asking
 
 WATER = "How often should I water tomatoes?"
 HOURS = "When is the library open?"
@@ -43,10 +42,7 @@ async def search(small_desk: Desk, tmp_path: Path) -> Counted:
 async def answered(desk: Desk, search: Counted, text: str, *chosen: str) -> Draft:
     catalog = AgentCatalog(tuple(desk.agents))
     run = build_workflow(Said(), search, catalog, ExtractiveChatModel(), "embedded", lambda failure: None)
-    now = datetime.now(UTC)
-    asked = Message(100, 1, 1, Role.USER, text, now)
-    answer = Message(101, 1, 1, Role.ASSISTANT, "", now)
-    return await run(TurnContext(asked, answer, catalog.all, chosen, Written(), ANYBODY))
+    return await run(asking(text, catalog.all, Written(), chosen))
 
 
 async def test_what_the_router_found_is_answered_from(small_desk: Desk, search: Counted) -> None:

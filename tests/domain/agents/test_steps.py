@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,9 +15,9 @@ from langgraph.types import Send
 
 from domain.agents.state import Evidence, Need, TurnContext, TurnState
 from domain.agents.steps import Goto, Node, Onward, Steps
-from domain.knowledge import ANYBODY
-from domain.model import Message, Role, Usage
+from domain.model import Usage
 from tests.domain.agents.test_answering import Written
+from tests.domain.agents.turns import asking
 
 NAMES = ("a", "b", "c", "d")
 MAX_SENT = 3
@@ -33,7 +32,7 @@ class Trail:
     def node(self, name: str, told: Mapping[str, Any] | Exception) -> Node:
         async def run(state: Any, runtime: Runtime[TurnContext]) -> TurnState:
             self.ran.append((name, {**state}))
-            assert runtime.context.answer.id == 2
+            assert runtime.context.question.text == "What?"
             await asyncio.sleep(0)
             if isinstance(told, Exception):
                 raise told
@@ -43,9 +42,7 @@ class Trail:
 
 
 def context() -> TurnContext:
-    now = datetime.now(UTC)
-    asked, answer = (Message(n, 1, 1, role, "What?", now) for n, role in ((1, Role.USER), (2, Role.ASSISTANT)))
-    return TurnContext(asked, answer, (), (), Written(), ANYBODY)
+    return asking("What?", (), Written())
 
 
 async def outcome(run: Callable[[TurnContext], Awaitable[TurnState]], trail: Trail) -> tuple[Any, ...]:

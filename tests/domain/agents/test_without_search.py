@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,10 @@ from langchain_core.language_models import BaseChatModel
 
 from domain.agents.answering import without_search
 from domain.agents.catalog import AgentCatalog, CatalogError
-from domain.agents.state import Draft, TurnContext
+from domain.agents.state import Draft
 from domain.agents.workflow import build_workflow
 from domain.errors import SearchUnavailable
-from domain.knowledge import ANYBODY, Chunk, Document, IndexReport, Passage, Reader, TermStatistics
-from domain.model import Message, Role
+from domain.knowledge import Chunk, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.ports import Retriever
 from providers.extractive import ExtractiveChatModel
 from providers.model_errors import model_error
@@ -22,6 +20,7 @@ from providers.openai import close_model, openai_model
 from settings import Settings
 from tests.domain.agents.small_desks import Desk
 from tests.domain.agents.test_answering import Said, Written
+from tests.domain.agents.turns import asking
 from tests.standins.azure_openai import AzureOpenAIStandIn
 
 GROWING = "Which vegetables are worth growing?"
@@ -91,9 +90,7 @@ def turn(
     catalog = AgentCatalog(agents)
     search = Failing(desk.search, *fails)
     workflow = build_workflow(Said(*before), search, catalog, model, "m", model_error)
-    now = datetime.now(UTC)
-    question, answer = (Message(n, 1, 1, role, asked, now) for n, role in ((1, Role.USER), (2, Role.ASSISTANT)))
-    return workflow(TurnContext(question, answer, catalog.all, tuple(chosen), written, ANYBODY))
+    return workflow(asking(asked, catalog.all, written, chosen))
 
 
 def preface(desk: Desk, name: str) -> str:

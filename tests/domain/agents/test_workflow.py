@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,13 +10,11 @@ from langchain_core.runnables import RunnableLambda
 
 from domain.agents.catalog import AgentCatalog
 from domain.agents.reranking import Reranker
-from domain.agents.state import TurnContext
 from domain.agents.workflow import build_workflow
-from domain.knowledge import ANYBODY
-from domain.model import Message, Role
 from providers.extractive import ExtractiveChatModel
 from tests.domain.agents.small_desks import Desk
 from tests.domain.agents.test_answering import Said, Written
+from tests.domain.agents.turns import asking
 
 WATER = "How often should I water tomatoes?"
 HOURS = "When is the library open?"
@@ -51,12 +48,8 @@ async def steps(
     catalog = AgentCatalog(tuple(replace(agent, rerank=reranker is not None) for agent in desk.agents))
     model = ExtractiveChatModel()
     run = build_workflow(Said(*before), desk.search, catalog, model, "m", lambda _: None, reranker=reranker)
-    now = datetime.now(UTC)
-    asked = Message(100, 1, 1, Role.USER, text, now)
-    answer = Message(101, 1, 1, Role.ASSISTANT, "", now)
     heard = Heard()
-    turn = TurnContext(asked, answer, catalog.all, tuple(chosen), Written(), ANYBODY)
-    await RunnableLambda(run).ainvoke(turn, {"callbacks": [heard]})
+    await RunnableLambda(run).ainvoke(asking(text, catalog.all, Written(), chosen), {"callbacks": [heard]})
     return heard.steps
 
 
