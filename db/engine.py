@@ -6,6 +6,7 @@
     await database.read_at_once(work)          the same, as a plain function of a connection (db/visits.py), at a
     await database.write_at_once(work)         fraction of the cost: for what every turn does
     await database.look(statement, values)     the rows of one statement that reads
+    await database.glance(statement, values)   the same, of one that finds a row or two by a key
 
 All raise DatabaseUnavailable, and a write WriteConflict (db/failures.py), whatever driver is below.
 The sessions are of distinct types, so a function says which it needs. None is to be cancelled: stores use them in
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from db import sqlite
 from db.failures import translated_failures
@@ -52,7 +54,6 @@ _READ_OPTIONS: dict[str, dict[str, Any]] = {
     "mysql": {_BEGIN_WITH: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"},
 }
 _LOOK_OPTIONS: dict[str, dict[str, Any]] = {
-    "sqlite": {_BEGIN_WITH: None},
     "postgresql": {"isolation_level": "AUTOCOMMIT"},
     "mysql": {},  # that would be statements of its own
 }
@@ -80,11 +81,12 @@ class Database:
         self._writes = async_sessionmaker(self._engine, class_=WriteSession, expire_on_commit=False)
         # SQLite has one writer at a time. Its waiters poll, so in one process they had better queue.
         self._writer = asyncio.Lock() if dialect == "sqlite" else nullcontext()
-        options = {Visit.LOOK: _LOOK_OPTIONS[dialect], Visit.READ: _READ_OPTIONS[dialect], Visit.WRITE: {}}
         self._visits: Visits
         if dialect == "sqlite":
-            self._visits = SqliteVisits(_open_sqlite(url, pool_size), pool_size, options)
+            self._visits = SqliteVisits(_open_sqlite(url), pool_size)
         else:
+            look = _LOOK_OPTIONS[dialect]
+            options = {Visit.GLANCE: look, Visit.LOOK: look, Visit.READ: _READ_OPTIONS[dialect], Visit.WRITE: {}}
             self._visits = ServerVisits(self._engine, options)
 
     @classmethod
@@ -127,8 +129,18 @@ class Database:
     async def look(
         self, statement: Executable, values: Mapping[str, Any] | None = None
     ) -> Sequence[Row[*tuple[Any, ...]]]:
+        return await self._seen(Visit.LOOK, statement, values)
+
+    async def glance(
+        self, statement: Executable, values: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
+        return await self._seen(Visit.GLANCE, statement, values)
+
+    async def _seen(
+        self, visit: Visit, statement: Executable, values: Mapping[str, Any] | None
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
         with translated_failures():
-            return await self._visits.run(Visit.LOOK, lambda connection: connection.execute(statement, values).all())
+            return await self._visits.run(visit, lambda connection: connection.execute(statement, values).all())
 
     def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:
         """Only in a transaction that happens at once: see `Visits.wait_for`."""
@@ -164,16 +176,13 @@ def open_engine(address: str, **options: Any) -> AsyncEngine:
     return engine
 
 
-def _open_sqlite(address: str, connections: int) -> Engine:
-    """The same for Python's own driver."""
+def _open_sqlite(address: str) -> Engine:
+    """The same for Python's own driver. Whoever connects keeps the connection, and begins transactions himself."""
     url = parse_url(address)
-    arguments = _connect_args(url)
+    arguments = _connect_args(url) | {"check_same_thread": False}
     arguments.pop("async_creator_fn", None)
-    engine = create_engine(
-        url.set(drivername="sqlite+pysqlite"), connect_args=arguments, pool_size=connections, max_overflow=0
-    )
+    engine = create_engine(url.set(drivername="sqlite+pysqlite"), connect_args=arguments, poolclass=NullPool)
     event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin)
     return engine
 
 

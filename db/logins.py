@@ -56,7 +56,7 @@ class SqlLoginStore(LoginStore):
 
     @one_transaction
     async def is_active(self, user_id: int, login_id: str) -> bool:
-        return bool(await self._database.look(_ACTIVE, {"login": login_id, "user": user_id}))
+        return bool(await self._database.glance(_ACTIVE, {"login": login_id, "user": user_id}))
 
     @one_transaction
     async def ended(self, login_ids: Sequence[str]) -> set[str]:

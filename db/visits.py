@@ -8,11 +8,13 @@ for the servers' drivers, to a thread for SQLite, where its own driver waits for
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from enum import Enum
-from functools import partial
+from threading import get_ident
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_
 
@@ -20,8 +22,10 @@ T = TypeVar("T")
 
 
 class Visit(Enum):
-    """What for: one statement that reads; a snapshot for several; a transaction that may write."""
+    """What for: one statement that finds a row by its key; one that reads; a snapshot for several; a transaction that may
+    write."""
 
+    GLANCE = "glance"
     LOOK = "look"
     READ = "read"
     WRITE = "write"
@@ -61,15 +65,25 @@ class ServerVisits(Visits):
 
 
 class SqliteVisits(Visits):
-    """With Python's own driver, in threads: as many as `engine` has connections."""
+    """With Python's own driver, in threads, each of which keeps its connection: to take one from a pool and to give it
+    back costs as much as three statements. A glance takes less than to wake a thread, so it is had in the event loop,
+    unless somebody has the file to himself just then."""
 
-    def __init__(self, engine: Engine, threads: int, options: Options) -> None:
-        self._engines = {visit: engine.execution_options(**options[visit]) for visit in Visit}
+    _BEGIN: Mapping[Visit, str] = {Visit.READ: "BEGIN", Visit.WRITE: "BEGIN IMMEDIATE"}
+    """A write takes the lock at once: a transaction that reads first and then wants it can only fail."""
+
+    def __init__(self, engine: Engine, threads: int) -> None:
+        self._engine = engine
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="sqlite")
-        self._loop = asyncio.get_running_loop()
+        self._kept: dict[int, Connection] = {}
+        """By the thread that uses it."""
+        self._loop, self._here = asyncio.get_running_loop(), get_ident()
 
     async def run(self, visit: Visit, work: Callable[[Connection], T]) -> T:
-        return await self._loop.run_in_executor(self._threads, partial(self._run, visit, work))
+        if visit is Visit.GLANCE:
+            with suppress(OperationalError):
+                return self._run(visit, work)
+        return await self._loop.run_in_executor(self._threads, self._run, visit, work)
 
     def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:
         async def started() -> T:
@@ -79,11 +93,28 @@ class SqliteVisits(Visits):
 
     async def close(self) -> None:
         self._threads.shutdown()
-        self._engines[Visit.LOOK].dispose()
+        for connection in self._kept.values():
+            connection.close()
 
     def _run(self, visit: Visit, work: Callable[[Connection], T]) -> T:
-        with self._engines[visit].connect() as connection:
-            return _transaction(connection, work)
+        thread = get_ident()
+        connection = self._kept.get(thread) or self._connected(thread)
+        try:
+            with connection.begin():
+                if begin := self._BEGIN.get(visit):
+                    connection.exec_driver_sql(begin)
+                return work(connection)
+        except DBAPIError:
+            del self._kept[thread]
+            connection.close()
+            raise
+
+    def _connected(self, thread: int) -> Connection:
+        connection = self._kept[thread] = self._engine.connect()
+        if thread == self._here:
+            connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+            connection.rollback()
+        return connection
 
 
 def _transaction(connection: Connection, work: Callable[[Connection], T]) -> T:

@@ -1,7 +1,10 @@
 """Transactions as plain functions of a connection: the same promises on every database, whatever thread they are in."""
 
 import asyncio
+import sqlite3
 import threading
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, select, text, update
@@ -126,3 +129,28 @@ async def test_the_settings_of_sqlite_hold_here_too(stores: Stores) -> None:
     settings = {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 5000}
     for name, expected in settings.items():
         assert [tuple(row) for row in await stores.database.look(text(f"PRAGMA {name}"))] == [(expected,)]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_glance_at_sqlite_needs_no_thread(stores: Stores, database_url: str) -> None:
+    async with Database.open(database_url, pool_size=1) as database:
+
+        async def glance() -> int:
+            ((count,),) = await database.glance(COUNT)
+            return int(count)
+
+        assert await database.read_at_once(lambda it: database.wait_for(glance)) == 0
+
+
+async def test_a_glance_does_not_keep_the_event_loop_waiting(tmp_path: Path) -> None:
+    file = tmp_path / "locked.sqlite3"
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        for statement in ("PRAGMA journal_mode = WAL", "PRAGMA locking_mode = EXCLUSIVE", "CREATE TABLE users (id)"):
+            other.execute(statement)
+        async with Database.open(f"sqlite:///{file}") as database:
+            glancing = asyncio.create_task(database.glance(COUNT))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert not glancing.done()
+            other.close()
+            assert [tuple(row) for row in await glancing] == [(0,)]
