@@ -146,6 +146,10 @@ class Database:
         """Only in a transaction that happens at once: see `Visits.wait_for`."""
         return self._visits.wait_for(start)
 
+    def tell(self, told: Callable[[], None]) -> None:
+        """Likewise: see `Visits.tell`."""
+        self._visits.tell(told)
+
     @one_transaction
     async def check(self) -> None:
         """Raises DatabaseUnavailable unless a statement runs now."""

@@ -65,7 +65,7 @@ class SqlTurnStore(TurnStore):
                 return _attached(claimed)
             with _taken_meanwhile():
                 begun = ask(connection, insert_turn(connection, chat, claimed, agents, request, title), text)
-            return _recalled(connection, begun, request)
+            return self._told(_recalled(connection, begun, request), request)
 
         return await self._database.write_at_once(begin)
 
@@ -87,7 +87,7 @@ class SqlTurnStore(TurnStore):
                 return _attached(claimed)
             with _taken_meanwhile():
                 begun = ask_again(connection, insert_turn(connection, chat, claimed, agents, request), question)
-            return _recalled(connection, begun, request)
+            return self._told(_recalled(connection, begun, request), request)
 
         return await self._database.write_at_once(begin)
 
@@ -115,6 +115,11 @@ class SqlTurnStore(TurnStore):
     def _admission(self, request: TurnRequest) -> Callable[[], None]:
         admit = request.admit
         return (lambda: None) if admit is None else partial(self._database.wait_for, admit)
+
+    def _told(self, begun: BegunTurn, request: TurnRequest) -> BegunTurn:
+        if request.written is not None and begun.turn.status is TurnStatus.RUNNING:
+            self._database.tell(partial(request.written, begun))
+        return begun
 
 
 def _finish(connection: Connection, turn_id: int, outcome: TurnOutcome) -> StoredTurn | None:

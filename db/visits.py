@@ -44,6 +44,10 @@ class Visits(Protocol):
         """For `work`: what the awaitable gives that `start` makes in the event loop, in whatever thread `work` is."""
         ...
 
+    def tell(self, told: Callable[[], None]) -> None:
+        """For `work`: calls it in the event loop, before `run` returns."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -59,6 +63,9 @@ class ServerVisits(Visits):
 
     def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:
         return await_(start())
+
+    def tell(self, told: Callable[[], None]) -> None:
+        told()
 
     async def close(self) -> None:
         """The engine is its owner's to close."""
@@ -90,6 +97,9 @@ class SqliteVisits(Visits):
             return await start()
 
         return asyncio.run_coroutine_threadsafe(started(), self._loop).result()
+
+    def tell(self, told: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(told)
 
     async def close(self) -> None:
         self._threads.shutdown()

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
 from domain.errors import DatabaseUnavailable, ModelUnavailable, NotFound
-from domain.events import AnswerDelta, RouteChosen, SourcesFound, TurnCompleted, TurnEnded, TurnStarted
+from domain.events import AnswerDelta, RouteChosen, SourcesFound, TurnCompleted, TurnEnded, TurnEvent, TurnStarted
 from domain.model import Route, Source, TurnError, TurnStatus, Usage
 from domain.ports import TurnLog, TurnStore
 from domain.records import BegunTurn, TurnOutcome, TurnProgress
@@ -20,7 +21,8 @@ _log = structlog.get_logger()
 
 
 class TurnRecorder:
-    """One turn's writer. Belongs to the turn's task; the saver writes on what it holds while the turn waits or runs."""
+    """One turn's writer. Belongs to the turn's task; the saver writes on what it holds while the turn waits or runs. What
+    is written before `start` is told then."""
 
     def __init__(
         self,
@@ -32,7 +34,6 @@ class TurnRecorder:
         max_characters: int,
     ) -> None:
         self._turn_id = begun.turn.id
-        self._asked = begun.user_message
         self._store = store
         self._log = log
         self._saver = saver
@@ -48,23 +49,28 @@ class TurnRecorder:
         self._offered: tuple[int, tuple[Source, ...]] = (self._seq, self._sources)
         self._stored: tuple[int, tuple[Source, ...]] = (self._seq, self._sources)
         """What the store holds, and what it was given to hold: up to which event, and which sources."""
+        self._held: list[TurnEvent] = [TurnStarted(self._next(STARTED), self._turn_id, begun.user_message)]
+        self._tell: Callable[[TurnEvent], None] = self._held.append
 
     async def start(self, lost: Callable[[], None]) -> None:
-        """Opens the log with TurnStarted. `lost` is called when the turn turns out not to be ours any more."""
+        """Opens the log with TurnStarted, and what was written by now. `lost` is called when the turn turns out not to be
+        ours any more."""
         await self._log.open(self._turn_id)
-        self._log.append(self._turn_id, TurnStarted(self._next(STARTED), self._turn_id, self._asked))
+        self._tell = partial(self._log.append, self._turn_id)
+        for event in self._held:
+            self._tell(event)
+        self._held = []
         self._saver.keep(self._turn_id, self, lost)
 
     # ------------------------------------------------------------ what the workflow's nodes write
 
     def route_chosen(self, routes: Sequence[Route], standalone_question: str) -> None:
         self._routes, self._standalone = tuple(routes), standalone_question
-        event = RouteChosen(self._next(ROUTED), self._turn_id, self._routes, standalone_question)
-        self._log.append(self._turn_id, event)
+        self._tell(RouteChosen(self._next(ROUTED), self._turn_id, self._routes, standalone_question))
 
     def sources_found(self, sources: Sequence[Source]) -> None:
         self._sources = tuple(sources)
-        self._log.append(self._turn_id, SourcesFound(self._next(f"-{len(sources)}"), self._turn_id, self._sources))
+        self._tell(SourcesFound(self._next(f"-{len(sources)}"), self._turn_id, self._sources))
 
     def delta(self, text: str) -> None:
         """Raises ModelUnavailable once the answer outgrows its bound."""
@@ -77,7 +83,7 @@ class TurnRecorder:
         if self._first_token_at is None:
             self._first_token_at = datetime.now(UTC)
         self._parts.append(text)
-        self._log.append(self._turn_id, AnswerDelta(self._next(str(len(text))), self._turn_id, text))
+        self._tell(AnswerDelta(self._next(str(len(text))), self._turn_id, text))
 
     # ------------------------------------------------------------ the end
 
@@ -113,10 +119,9 @@ class TurnRecorder:
             return
         seq = self._next("")
         if stored.turn.status is TurnStatus.COMPLETED:
-            self._log.append(self._turn_id, TurnCompleted(seq, self._turn_id, stored.answer))
+            self._tell(TurnCompleted(seq, self._turn_id, stored.answer))
         else:
-            ended = TurnEnded(seq, self._turn_id, stored.turn.status, stored.answer, stored.turn.error)
-            self._log.append(self._turn_id, ended)
+            self._tell(TurnEnded(seq, self._turn_id, stored.turn.status, stored.answer, stored.turn.error))
 
     # ------------------------------------------------------------ what the saver reads
 

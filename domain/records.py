@@ -48,13 +48,15 @@ class TurnRequest:
     """What a turn is asked for with. `client_message_id` claims it. `admit` is called once before anything new is
     stored, and what it raises refuses the request: whoever only attaches is not counted. With `enqueue` the turn waits,
     QUEUED, behind those of its chat that have not ended; without, such a chat is busy. Of a turn that runs at once, up to
-    `recall` messages before its question are read in the same transaction, when it is not 0."""
+    `recall` messages before its question are read in the same transaction, when it is not 0. `written` is told, in the
+    event loop, of a new turn that is to run at once while that is committed: it may still come to nothing."""
 
     lease: timedelta
     client_message_id: str | None = None
     enqueue: bool = False
     admit: Callable[[], Awaitable[None]] | None = None
     recall: int = 0
+    written: Callable[[BegunTurn], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,15 +35,27 @@ class TurnLimits:
     waiting: int = 1_000
 
 
-@dataclass(slots=True)
-class _Running:
-    task: asyncio.Task[None]
-    ended_as: TurnStatus | None = None
-    """Why it was cancelled: STOPPED or INTERRUPTED; None with a lost lease."""
-    cancelled: bool = False
-    working: bool = False
-    """Whether the task itself may be cancelled. Before its first step it would never take one, and at its end it stores
-    the turn: either way the turn would never be ended."""
+class RunningTurn:
+    """One turn's run, from before the turn is stored: until then it does what costs nothing and is told nobody."""
+
+    __slots__ = ("cancelled", "context", "ended_as", "recorder", "stored", "task", "working")
+
+    def __init__(self, context: TurnContext, recorder: TurnRecorder, stored: asyncio.Future[None]) -> None:
+        self.context = context
+        self.recorder = recorder
+        self.stored = stored
+        self.task: asyncio.Task[None]
+        self.ended_as: TurnStatus | None = None
+        """Why it was cancelled: STOPPED or INTERRUPTED; None with a lost lease."""
+        self.cancelled = False
+        self.working = False
+        """Whether the task itself may be cancelled. Before its first step it would never take one, and at its end it
+        stores the turn: either way the turn would never be ended."""
+
+    def forget(self) -> None:
+        """The turn was not stored, and nothing is to be known of it."""
+        self.stored.cancel()
+        self.task.cancel()
 
 
 class TurnRunner:
@@ -58,7 +70,7 @@ class TurnRunner:
         self.limits = limits
         self._saver = TurnSaver(store, limits.lease)
         self._slots = asyncio.Semaphore(limits.concurrent)
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, RunningTurn] = {}
         self._closed = False
         self.draining = False
         """Whether new turns are refused since the server is about to stop."""
@@ -75,18 +87,32 @@ class TurnRunner:
         if self.running >= self.limits.concurrent + self.limits.waiting:
             raise ServiceUnavailable("Too many questions wait for their answer. Try again in a moment.")
 
-    async def start(self, begun: BegunTurn, agents: tuple[Agent, ...], reader: Reader) -> None:
-        """`agents` are all that may be asked, for `reader`. Returns once the turn can be followed."""
+    def begin(self, begun: BegunTurn, agents: tuple[Agent, ...], reader: Reader) -> RunningTurn:
+        """Lets a turn run while it is stored; it has to be started, or forgotten. `agents` are all that may be asked, for
+        `reader`."""
         lease, room = self.limits.lease, self.limits.answer_characters
         recorder = TurnRecorder(begun, self._store, self._log, self._saver, lease, room)
-        turn_id = begun.turn.id
-        await recorder.start(lost=lambda: self._cancel(turn_id, None))
         names = {agent.name for agent in agents}
         chosen = tuple(name for name in begun.turn.agents if name in names)
-        context = TurnContext(begun.user_message, begun.answer, agents, chosen, recorder, reader, begun.before)
-        task = asyncio.create_task(self._run(turn_id, context, recorder), name=f"turn {turn_id}")
-        self._running[turn_id] = _Running(task)
-        task.add_done_callback(lambda _: self._running.pop(turn_id, None))
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        context = TurnContext(begun.user_message, begun.answer, agents, chosen, recorder, reader, begun.before, stored)
+        run = RunningTurn(context, recorder, stored)
+        run.task = asyncio.create_task(self._run(begun.turn.id, run), name=f"turn {begun.turn.id}")
+        return run
+
+    async def start(
+        self, begun: BegunTurn, agents: tuple[Agent, ...], reader: Reader, run: RunningTurn | None = None
+    ) -> None:
+        """For a turn that is stored, which may have begun to `run`. Returns once it can be followed."""
+        turn_id, run = begun.turn.id, run or self.begin(begun, agents, reader)
+        try:
+            await run.recorder.start(lost=lambda: self._cancel(turn_id, None))
+        except BaseException:
+            run.forget()
+            raise
+        self._running[turn_id] = run
+        run.task.add_done_callback(lambda _: self._running.pop(turn_id, None))
+        run.stored.set_result(None)
         if self._closed:  # it was admitted before, and stored since
             self._cancel(turn_id, TurnStatus.INTERRUPTED)
 
@@ -118,11 +144,13 @@ class TurnRunner:
             if run.working:
                 run.task.cancel()
 
-    async def _run(self, turn_id: int, context: TurnContext, recorder: TurnRecorder) -> None:
-        run = self._running[turn_id]
+    async def _run(self, turn_id: int, run: RunningTurn) -> None:
+        recorder = run.recorder
         try:
-            draft = await self._work(run, context)
+            draft = await self._work(run)
         except asyncio.CancelledError:
+            if run.stored.cancelled():
+                return
             status = run.ended_as or TurnStatus.INTERRUPTED
             await recorder.finish(status, error=None if status is TurnStatus.STOPPED else SERVER_STOPPED)
         except Exception as failure:
@@ -132,7 +160,7 @@ class TurnRunner:
                 TurnStatus.COMPLETED, draft.sources, draft.usage, draft.model, groundedness=draft.groundedness
             )
 
-    async def _work(self, run: _Running, context: TurnContext) -> Draft:
+    async def _work(self, run: RunningTurn) -> Draft:
         if run.cancelled:
             raise asyncio.CancelledError
         run.working = True
@@ -141,9 +169,10 @@ class TurnRunner:
                 ends = asyncio.get_running_loop().time() + self.limits.deadline.total_seconds()
                 async with asyncio.timeout_at(ends):
                     with until(ends):
-                        return await self._workflow(context)
+                        return await self._workflow(run.context)
         finally:
             run.working = False
+            await run.context.until_stored()
 
 
 def _explained(failure: Exception, turn_id: int) -> DeskError:

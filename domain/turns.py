@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
+from contextvars import copy_context
+from functools import partial
 
 from domain.agents.catalog import AgentCatalog
 from domain.agents.summaries import READ
@@ -14,9 +16,12 @@ from domain.model import OnBusy, Turn, TurnStatus, Viewer
 from domain.ports import RateLimiter, Signals, StopRequested, TurnStore
 from domain.queue import TurnQueue
 from domain.records import BegunTurn, TurnRequest
-from domain.runner import TurnRunner
+from domain.runner import RunningTurn, TurnRunner
 from domain.shielding import to_its_end
 from domain.streams import Tenure
+
+Begin = Callable[[TurnRequest], Awaitable[BegunTurn]]
+"""Stores a turn that is asked for, or finds it."""
 
 STOP_AGAIN_AFTER = 1.0
 """Seconds after which another worker is asked again to stop a turn that runs on."""
@@ -62,12 +67,11 @@ class Turns:
         inputs.client_message_id("client_message_id", client_message_id)
         inputs.check()
         chosen = self._chosen(agents or (), {agent.name for agent in self._catalog.visible_to(viewer.username)})
-        request = self._request(viewer, client_message_id, on_busy)
 
-        async def begin() -> BegunTurn:
-            return await self._store.begin_turn(viewer.user_id, chat_id, text, chosen, _title(text), request)
+        def begin(request: TurnRequest) -> Awaitable[BegunTurn]:
+            return self._store.begin_turn(viewer.user_id, chat_id, text, chosen, _title(text), request)
 
-        return await to_its_end(self._begin(viewer, begin, on_busy))
+        return await to_its_end(self._begin(viewer, begin, client_message_id, on_busy))
 
     async def regenerate(
         self,
@@ -81,12 +85,11 @@ class Turns:
         inputs = Inputs()
         inputs.client_message_id("client_message_id", client_message_id)
         inputs.check()
-        request = self._request(viewer, client_message_id, on_busy)
 
-        async def begin() -> BegunTurn:
-            return await self._store.begin_again(viewer.user_id, message_id, request)
+        def begin(request: TurnRequest) -> Awaitable[BegunTurn]:
+            return self._store.begin_again(viewer.user_id, message_id, request)
 
-        return await to_its_end(self._begin(viewer, begin, on_busy))
+        return await to_its_end(self._begin(viewer, begin, client_message_id, on_busy))
 
     def follow(self, viewer: Viewer, turn: Turn | int, after: int = 0, tenure: Tenure | None = None) -> Batches:
         """See `Followers.follow`."""
@@ -118,24 +121,9 @@ class Turns:
                 async for _ in batches:
                     pass
 
-    async def _begin(self, viewer: Viewer, begin: Callable[[], Awaitable[BegunTurn]], on_busy: OnBusy) -> Turn:
-        give_up_at = asyncio.get_running_loop().time() + STOP_WITHIN
-        while True:
-            try:
-                begun = await begin()
-                break
-            except ChatBusy as busy:
-                if on_busy is not OnBusy.INTERRUPT or asyncio.get_running_loop().time() > give_up_at:
-                    raise
-                await self.stop(viewer, busy.turn_id)
-        if begun.created and begun.turn.status is TurnStatus.QUEUED:
-            self._queue.add(begun.turn.id)
-        elif begun.created:
-            visible = self._catalog.visible_to(viewer.username)
-            await self._runner.start(begun, visible, Reader(viewer.username))
-        return begun.turn
-
-    def _request(self, viewer: Viewer, client_message_id: str | None, on_busy: OnBusy) -> TurnRequest:
+    async def _begin(self, viewer: Viewer, begin: Begin, client_message_id: str | None, on_busy: OnBusy) -> Turn:
+        visible, reader, context = self._catalog.visible_to(viewer.username), Reader(viewer.username), copy_context()
+        ahead: RunningTurn | None = None
         admitted = False
 
         async def admit() -> None:
@@ -145,7 +133,35 @@ class Turns:
                 await self._limiter.hit("send", str(viewer.user_id))
                 admitted = True
 
-        return TurnRequest(self._runner.limits.lease, client_message_id, on_busy is OnBusy.ENQUEUE, admit, READ)
+        def run_ahead(begun: BegunTurn) -> None:
+            nonlocal ahead
+            if ahead is not None:  # of a transaction that is tried again
+                ahead.forget()
+            ahead = context.run(self._runner.begin, begun, visible, reader)
+
+        enqueue = on_busy is OnBusy.ENQUEUE
+        request = TurnRequest(self._runner.limits.lease, client_message_id, enqueue, admit, READ, run_ahead)
+        try:
+            begun = await self._begun(viewer, partial(begin, request), on_busy)
+            if begun.created and begun.turn.status is TurnStatus.QUEUED:
+                self._queue.add(begun.turn.id)
+            elif begun.created:
+                run, ahead = ahead, None
+                await self._runner.start(begun, visible, reader, run)
+        finally:
+            if ahead is not None:
+                ahead.forget()
+        return begun.turn
+
+    async def _begun(self, viewer: Viewer, begin: Callable[[], Awaitable[BegunTurn]], on_busy: OnBusy) -> BegunTurn:
+        give_up_at = asyncio.get_running_loop().time() + STOP_WITHIN
+        while True:
+            try:
+                return await begin()
+            except ChatBusy as busy:
+                if on_busy is not OnBusy.INTERRUPT or asyncio.get_running_loop().time() > give_up_at:
+                    raise
+                await self.stop(viewer, busy.turn_id)
 
     def _chosen(self, agents: Sequence[str], visible: set[str]) -> tuple[str, ...]:
         unknown = [name for name in agents if name not in visible]

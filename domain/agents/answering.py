@@ -60,6 +60,7 @@ class Answering:
 
     async def answer(self, state: TurnState, context: TurnContext) -> Draft:
         """Raises ContentFiltered or ModelUnavailable, with what was written before already recorded."""
+        await context.until_stored()
         needs = state["routing"].needs
         evidence = sorted(state.get("evidence", []), key=lambda found: needs.index(found.need))
         numbered = Numbered(evidence)

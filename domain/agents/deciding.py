@@ -95,6 +95,7 @@ class Decider:
         )
         decision, cost = None, Usage(0, 0)
         if task.worthwhile and not small_talk(question):
+            await context.until_stored()
             decision, cost = await self.decide(task, context.answer.id)
         told: TurnState = {"decisions_cost": cost}
         if decision is not None:

@@ -59,6 +59,7 @@ class Retrieval:
             return {"evidence": [Evidence(need, (), searched=False)]}
         ordered = _ordered(found)
         if reranker:
+            await runtime.context.until_stored()
             ordered = await reranked(reranker, need.text, ordered)
         return {"evidence": [Evidence(need, _shown(ordered, agent))]}
 

@@ -1,5 +1,6 @@
 """What flows through the workflow: the state that its nodes read and write, and the context of one turn."""
 
+import asyncio
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -131,7 +132,8 @@ class Recorder(Protocol):
 @dataclass(frozen=True, slots=True)
 class TurnContext:
     """LangGraph's runtime context: who asks what, of whom, and where the words go. `agents` are those that `reader` may
-    ask. `before` are the messages before the question where they were read already, as many as are recalled."""
+    ask. `before` are the messages before the question where they were read already, as many as are recalled. `stored` is done
+    once the turn is stored; without it, it is."""
 
     question: Message
     answer: Message
@@ -140,3 +142,10 @@ class TurnContext:
     recorder: Recorder
     reader: Reader
     before: Sequence[Message] | None = None
+    stored: asyncio.Future[None] | None = field(default=None, compare=False, repr=False)
+
+    async def until_stored(self) -> None:
+        """To be awaited before a model is asked, which costs: until it is stored, a turn may still come to nothing, and
+        this raises CancelledError then."""
+        if self.stored is not None and not self.stored.done():
+            await asyncio.shield(self.stored)

@@ -53,8 +53,13 @@ class Desk:
 async def open_desk(database: Database, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Desk]]]:
     opened: list[Desk] = []
 
-    async def make(workflow: Workflow, limits: TurnLimits = TurnLimits(), sends: str = "1000/minute") -> Desk:
-        signals, log, store = MemorySignals(), MemoryTurnLog(linger=0), SqlTurnStore(database)
+    async def make(
+        workflow: Workflow,
+        limits: TurnLimits = TurnLimits(),
+        sends: str = "1000/minute",
+        store: SqlTurnStore | None = None,
+    ) -> Desk:
+        signals, log, store = MemorySignals(), MemoryTurnLog(linger=0), store or SqlTurnStore(database)
         runner = TurnRunner(workflow, store, log, signals, limits)
         catalog = AgentCatalog((Agent("help", "Help", "", tmp_path), Agent("secret", "S", "", tmp_path, "", ("ann",))))
         limiter = WindowRateLimiter({"send": sends})
