@@ -147,5 +147,5 @@ class TurnContext:
     async def until_stored(self) -> None:
         """To be awaited before a model is asked, which costs: until it is stored, a turn may still come to nothing, and
         this raises CancelledError then."""
-        if self.stored is not None and not self.stored.done():
+        if self.stored is not None:
             await asyncio.shield(self.stored)
