@@ -2,13 +2,16 @@
 
 LangChain and the SDK make several objects of every token, which is most of what a token costs. Here LangChain keeps
 the configuration, the request, the result and, where there are any, the callbacks, and the SDK the connection:
-credentials, retries, errors, timeouts. Only reading the stream is ours: pieces of plain text go to the sink, once for
+credentials, retries, errors, timeouts. Only reading the stream is ours, and a request that is like those before it is made
+by providers/prepared_requests.py: pieces of plain text go to the sink, once for
 each read from the network, and whatever is more than plain text (tool calls, usage, finish reasons, the filter's
 words) is turned into a chunk by the library's own code. tests/providers/test_direct_answers.py holds the results equal to the library's.
 """
 
 import asyncio
+import inspect
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from contextvars import ContextVar
@@ -26,10 +29,12 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from openai import RequestOptions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from pydantic import PrivateAttr
 
 from domain.agents.answering import Asked
 from domain.agents.listening import anybody_listens
 from providers.event_stream import EventReader, EventTooLongError
+from providers.prepared_requests import PreparedRequests
 from providers.response_body import reads_of
 from providers.whole_answers import AnswerCutShortError, WholeAzureChatOpenAI, WholeChatOpenAI
 
@@ -76,6 +81,8 @@ _current: ContextVar[_Sinking | None] = ContextVar("sink", default=None)
 class DirectAnswers(BaseChatOpenAI):
     """What both of langchain-openai's chat models gain."""
 
+    _prepared: PreparedRequests = PrivateAttr(default_factory=PreparedRequests)
+
     async def write(self, asked: Asked, sink: Sink) -> AIMessage:
         """The whole answer, when all of its text has gone to `sink`, which gets an empty one for a read without text.
         Raises what the SDK raises, and what `sink` does; AnswerCutShortError when the stream ends before the answer,
@@ -120,9 +127,9 @@ class DirectAnswers(BaseChatOpenAI):
         settings["stream"] = True
         if self._should_stream_usage(**settings):
             settings["stream_options"] = {"include_usage": True}
-        stream = await self._ask(self._get_request_payload(messages, **settings))
-        stream.response.request = httpx2.Request("POST", stream.response.request.url)
-        return stream.response
+        response = await self._ask(self._get_request_payload(messages, **settings))
+        response.request = httpx2.Request("POST", response.request.url)
+        return response
 
     async def _read(self, response: httpx2.Response, sink: Sink) -> ChatResult:
         answer = _Answer(self, sink, response.request)
@@ -135,30 +142,42 @@ class DirectAnswers(BaseChatOpenAI):
                     break
         return answer.result()
 
-    async def _ask(self, payload: dict[str, Any]) -> _Stream:
+    async def _ask(self, payload: dict[str, Any]) -> httpx2.Response:
         """`create` looks through every part of a request for what JSON has to be told otherwise, which takes longer
         than sending it. Where there is nothing of the kind, it is sent as it is."""
         if not _goes_as_it_is(payload):
-            return cast(_Stream, await self.async_client.create(**payload))
-        return cast(
-            _Stream,
-            await self.root_async_client.post(
-                "/chat/completions",
-                cast_to=ChatCompletion,
-                body=payload,
-                options=BEARER,
-                stream=True,
-                stream_cls=openai.AsyncStream[ChatCompletionChunk],
-            ),
+            return cast(_Stream, await self.async_client.create(**payload)).response
+        client = self.root_async_client
+        return await self._prepared.send(client, payload, self._credential, lambda: self._post(payload))
+
+    async def _post(self, payload: dict[str, Any]) -> httpx2.Response:
+        stream = await self.root_async_client.post(
+            "/chat/completions",
+            cast_to=ChatCompletion,
+            body=payload,
+            options=BEARER,
+            stream=True,
+            stream_cls=openai.AsyncStream[ChatCompletionChunk],
         )
+        return cast(_Stream, stream).response
+
+    async def _credential(self) -> str | None:
+        """The key or token that the SDK would show just now; None when that is for the SDK alone to know."""
+        return cast(str, self.root_async_client.api_key)
 
 
 class DirectChatOpenAI(DirectAnswers, WholeChatOpenAI):
-    pass
+    async def _credential(self) -> str | None:
+        key = self.openai_api_key
+        if not callable(key):
+            return await super()._credential()
+        return cast(str, await key()) if inspect.iscoroutinefunction(key) else None
 
 
 class DirectAzureChatOpenAI(DirectAnswers, WholeAzureChatOpenAI):
-    pass
+    async def _credential(self) -> str | None:
+        provider = self.azure_ad_async_token_provider
+        return await super()._credential() if provider is None else await provider()
 
 
 class _Answer:
@@ -238,7 +257,7 @@ class _Answer:
 def _goes_as_it_is(payload: dict[str, Any]) -> bool:
     """Whether a request is made of nothing but plain values and texts."""
     return all(
-        (name in _SETTINGS and type(value) in (str, int, float, bool))
+        (name in _SETTINGS and (type(value) in (str, int, bool) or (type(value) is float and math.isfinite(value))))
         or (name == "stream_options" and value == {"include_usage": True})
         or (name == "messages" and all(map(_is_text, value)))
         for name, value in payload.items()

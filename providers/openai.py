@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from providers.direct_answers import DirectAnswers, DirectChatOpenAI
 from providers.embedding_models import DeployedEmbeddings
+from providers.prepared_requests import RememberingClient
 from providers.retry_after import wait_within_deadline
 from settings import Settings
 
@@ -74,7 +75,7 @@ def connection(patience: float, retries: int) -> dict[str, Any]:
     attempts after a request that failed before its answer began; the SDK honours Retry-After, within the turn's
     patience."""
     return {
-        "http_async_client": DefaultAioHttpClient(event_hooks={"response": [wait_within_deadline]}),
+        "http_async_client": RememberingClient(event_hooks={"response": [wait_within_deadline]}),
         "timeout": httpx2.Timeout(patience, connect=min(CONNECT_PATIENCE, patience)),
         "max_retries": retries,
         "use_responses_api": False,
