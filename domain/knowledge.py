@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import SupportsFloat
 from urllib.parse import urldefrag
 
 
@@ -86,12 +87,12 @@ class DocumentText:
 class Passage:
     """A chunk that was retrieved. `score` is the search engine's, higher is better, comparable within one search.
     `likeness` is the cosine of the question to it, where the engine compares vectors of its own; `latent` is the cosine in
-    the latent-semantic space of its knowledge base, where the engine has one."""
+    the latent-semantic space of its knowledge base, where the engine has one, reckoned when it is read."""
 
     chunk: Chunk
     score: float
     likeness: float | None = None
-    latent: float | None = None
+    latent: SupportsFloat | None = None
 
 
 @dataclass(frozen=True, slots=True)

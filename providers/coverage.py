@@ -15,43 +15,24 @@ Questions share most of their words, so what the index says of a term is kept in
 
 import math
 from array import array
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from heapq import nlargest
+from typing import NamedTuple
 
-from domain.knowledge import Chunk, Reader
-from providers.index_file import Allowed, IndexFile
-from providers.latent_space import cosines, point
+from domain.knowledge import Chunk
+from providers.index_file import IndexFile, View
+from providers.latent_space import point
 from providers.recent import Recent
-
-N = TypeVar("N", bound=Hashable)
-T = TypeVar("T")
 
 K1, B = 1.5, 0.4
 POSTINGS = 1_000_000
 """Kept, of all indexes together: a term in one chunk is one, and takes 16 bytes."""
-TERM = 16
+TERM = 28
 """What a term takes by itself, in postings."""
 CHUNKS = 4_000
 """Kept, of all indexes together, of 1 to 2 KB each."""
-MEASURES = VIEWS = 1_000
-POINTS = 4_000
-"""Of terms, and of chunks, kept of all indexes together, of 300 bytes each. What has none is kept as an empty one."""
-
-
-class View(NamedTuple):
-    """One edition of an index as some readers see it, who may read the same."""
-
-    edition: str | None
-    allowed: Allowed
-
-
-@lru_cache(maxsize=VIEWS)
-def _view(edition: str | None, allowed: Allowed) -> View:
-    """One for all who keep something by it."""
-    return View(edition, allowed)
+MEASURES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,63 +43,70 @@ class _Measure:
     mean: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Postings:
-    """The chunks that hold one term, by their numbers, and for each the fraction behind idf(t) in the formula."""
+class Postings(NamedTuple):
+    """The chunks that hold one term, by their numbers, for each the fraction behind idf(t) in the formula, and the term's
+    point in the latent-semantic space, if it has one."""
 
     numbers: "array[int]"
     fractions: "array[float]"
+    point: "array[float]"
 
 
-_NOWHERE = _Postings(array("q"), array("d"))
+class Placed(NamedTuple):
+    """A chunk, and its point in the latent-semantic space, if it lies there."""
+
+    chunk: Chunk
+    point: "array[float]"
+
+
+_NOWHERE = Postings(array("q"), array("d"), array("f"))
 
 
 class Indexes:
-    """Reads indexes, and keeps in memory what was asked for last. An edition's name is its own, so what is kept of one
-    is never taken for another's; what one reader was told is never told to one who may read something else. For threads."""
+    """Reads indexes, and keeps in memory what was asked for last. What is kept of one edition is never taken for
+    another's; what one reader was told is never told to one who may read something else. For threads."""
 
     def __init__(self) -> None:
         self._measures: Recent[View, _Measure] = Recent(MEASURES)
-        self._postings: Recent[tuple[View, str], _Postings] = Recent(POSTINGS)
-        self._chunks: Recent[tuple[str | None, int], Chunk] = Recent(CHUNKS)
-        self._term_points: Recent[tuple[str | None, str], array[float]] = Recent(POINTS)
-        self._chunk_points: Recent[tuple[str | None, int], array[float]] = Recent(POINTS)
+        self._postings: Recent[tuple[View, str], Postings] = Recent(POSTINGS)
+        self._chunks: Recent[tuple[str, int], Placed] = Recent(CHUNKS)
 
-    def view(self, index: IndexFile, reader: Reader) -> View:
-        return _view(index.edition, index.allowed(reader.username))
+    def postings(self, index: IndexFile, view: View, asked: Sequence[str]) -> dict[str, Postings]:
+        """Of each of the (different) terms, in the order of asking."""
+        held = dict(zip(asked, self._postings.get_all([(view, term) for term in asked]), strict=True))
+        missing = [term for term, its in held.items() if its is None]
+        read = self._read(index, view, missing) if missing else {}
+        return {term: its or read[term] for term, its in held.items()}
 
-    def coverage(self, index: IndexFile, view: View, asked: Sequence[str]) -> dict[int, float]:
-        """The coverage of every chunk in view that has one of the (different) terms, by its number."""
+    def coverage(self, index: IndexFile, view: View, held: Mapping[str, Postings]) -> dict[int, float]:
+        """The coverage of every chunk in view that has one of the terms, by its number."""
         total = self._measure(index, view).chunks
-        held = self._held(index, view, asked)
-        weight = {term: math.log(1 + (total - (n := len(of.numbers)) + 0.5) / (n + 0.5)) for term, of in held.items()}
-        most = sum(weight.values())
-        scores: defaultdict[int, float] = defaultdict(float)
-        for term, of in held.items():
-            share = weight[term] / most
-            for number, fraction in zip(of.numbers, of.fractions, strict=True):
-                scores[number] += share * fraction
+        weights = [math.log(1 + (total - (n := len(its.numbers)) + 0.5) / (n + 0.5)) for its in held.values()]
+        most = sum(weights)
+        scores: dict[int, float] = {}
+        before = scores.get  # a defaultdict takes half as long again
+        for weight, its in zip(weights, held.values(), strict=True):
+            share = weight / most
+            for number, fraction in zip(its.numbers, its.fractions, strict=True):
+                scores[number] = before(number, 0.0) + share * fraction
         return scores
 
     def frequencies(self, index: IndexFile, view: View, asked: Sequence[str]) -> tuple[int, dict[str, int]]:
         """How many chunks are in view, and in how many of them each of the terms stands."""
-        held = self._held(index, view, asked)
-        return self._measure(index, view).chunks, {term: len(of.numbers) for term, of in held.items()}
+        held = self.postings(index, view, asked)
+        return self._measure(index, view).chunks, {term: len(its.numbers) for term, its in held.items()}
 
-    def chunks(self, index: IndexFile, view: View, numbers: Sequence[int]) -> dict[int, Chunk]:
+    def chunks(self, index: IndexFile, view: View, numbers: Sequence[int]) -> dict[int, Placed]:
         """Of numbers that are in view."""
-        return _completed(self._chunks, view.edition, numbers, index.chunks)
-
-    def cosines(self, index: IndexFile, view: View, asked: Sequence[str], numbers: Sequence[int]) -> dict[int, float]:
-        """Of these terms to chunks in view, in the latent-semantic space: of those that lie in it."""
-        terms = _completed(self._term_points, view.edition, asked, lambda new: _points(new, index.term_points(new)))
-        chunks = _completed(
-            self._chunk_points, view.edition, numbers, lambda new: _points(new, index.chunk_points(new))
-        )
-        return cosines([its for its in terms.values() if its], {n: its for n, its in chunks.items() if its})
+        kept = dict(zip(numbers, self._chunks.get_all([(view.edition, number) for number in numbers]), strict=True))
+        missing = [number for number, its in kept.items() if its is None]
+        read = {n: Placed(its, point(stored)) for n, (its, stored) in index.chunks(missing).items()} if missing else {}
+        for number, its in read.items():
+            self._chunks.keep((view.edition, number), its)
+        return {number: its or read[number] for number, its in kept.items()}
 
     def clear(self) -> None:
-        for kept in (self._measures, self._postings, self._chunks, self._term_points, self._chunk_points):
+        for kept in (self._measures, self._postings, self._chunks):
             kept.clear()
 
     def _measure(self, index: IndexFile, view: View) -> _Measure:
@@ -128,41 +116,24 @@ class Indexes:
             self._measures.keep(view, found)
         return found
 
-    def _held(self, index: IndexFile, view: View, asked: Sequence[str]) -> dict[str, _Postings]:
-        """Each term's, in the order of asking."""
-        held = self._postings.get_all([(view, term) for term in asked])
-        missing = [term for term in asked if (view, term) not in held]
-        read: dict[str, _Postings] = {}
-        if missing:
-            mean = self._measure(index, view).mean
-            for number, term, often, length in index.matches(missing, view.allowed):
-                if term not in read:
-                    read[term] = _Postings(array("q"), array("d"))
-                read[term].numbers.append(number)
-                read[term].fractions.append(often / (often + K1 * (1 - B + B * length / mean)))
-            for term in missing:
-                its = read.setdefault(term, _NOWHERE)
-                self._postings.keep((view, term), its, TERM + len(its.numbers))
-        return {term: held.get((view, term)) or read[term] for term in asked}
+    def _read(self, index: IndexFile, view: View, asked: Sequence[str]) -> dict[str, Postings]:
+        """The space is laid by what everybody may read: a term that stands nowhere in view has no point."""
+        mean = self._measure(index, view).mean
+        found: dict[str, tuple[array[int], array[float]]] = {}
+        for number, term, often, length in index.matches(asked, view.allowed):
+            numbers, fractions = found.setdefault(term, (array("q"), array("d")))
+            numbers.append(number)
+            fractions.append(often / (often + K1 * (1 - B + B * length / mean)))
+        points = index.term_points(list(found)) if found else {}
+        read = {term: Postings(*its, point(points.get(term, b""))) for term, its in found.items()}
+        for term in asked:
+            its = read.setdefault(term, _NOWHERE)
+            self._postings.keep((view, term), its, TERM + len(its.numbers))
+        return read
 
 
-def _completed(
-    kept: Recent[tuple[str | None, N], T],
-    edition: str | None,
-    asked: Sequence[N],
-    read: Callable[[Sequence[N]], Mapping[N, T]],
-) -> dict[N, T]:
-    """What an index of this edition says of each, in the order of asking: as it is kept, or else as it is read."""
-    known = {name: its for (_, name), its in kept.get_all([(edition, name) for name in asked]).items()}
-    missing = [name for name in asked if name not in known]
-    if not missing:
-        return known
-    read_now = read(missing)
-    for name, its in read_now.items():
-        kept.keep((edition, name), its)
-    return {name: known[name] if name in known else read_now[name] for name in asked}
-
-
-def _points(asked: Sequence[N], stored: Mapping[N, bytes]) -> dict[N, "array[float]"]:
-    """What has none is kept as an empty one."""
-    return {name: point(stored.get(name, b"")) for name in asked}
+def highest(scores: Mapping[int, float], limit: int) -> list[int]:
+    """The numbers of the highest scores, the highest first; of equals the lowest number."""
+    bar = min(nlargest(limit, scores.values()), default=0.0)
+    best = sorted((-score, number) for number, score in scores.items() if score >= bar)
+    return [number for _, number in best[:limit]]

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from heapq import nsmallest
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Protocol
@@ -20,12 +19,12 @@ from urllib.parse import quote
 
 from domain.chunking import chunk
 from domain.errors import SearchUnavailable
-from domain.knowledge import Chunk, Document, IndexReport, Passage, Reader, TermStatistics
+from domain.knowledge import ANYBODY, Chunk, Document, IndexReport, Passage, Reader, TermStatistics
 from domain.terms import content_terms, terms
-from providers.coverage import Indexes, View
-from providers.index_file import IndexFile
+from providers.coverage import Indexes, highest
+from providers.index_file import IndexFile, View
 from providers.index_readers import IndexReaders, NotIndexedError
-from providers.latent_space import space_of
+from providers.latent_space import cosines, space_of
 from providers.reads import Reads
 from providers.recent import Recent
 
@@ -61,7 +60,7 @@ class Embeds(Protocol):
 class _Vectors:
     """One edition of an index's vectors, kept in memory: row i is that of chunk numbers[i]."""
 
-    edition: str | None
+    edition: str
     numbers: list[int]
     matrix: "NDArray[np.float32]"
 
@@ -201,24 +200,23 @@ class EmbeddedSearch:
     @contextmanager
     def _opened(self, place: tuple[str, Reader]) -> Iterator[_Opened]:
         agent, reader = place
-        with _available(agent), self._readers.reading(self._path(agent)) as index:
-            yield _Opened(agent, index, self._indexes.view(index, reader))
+        with _available(agent), self._readers.reading(self._path(agent), reader) as (index, view):
+            yield _Opened(agent, index, view)
 
     def _search(self, opened: _Opened, question: str, asked: Sequence[str], limit: int) -> list[Passage]:
         index, view = opened.index, opened.view
         vector = self._vector(question)
         likeness: dict[int, float] = {}
-        latent: dict[int, float] = {}
-        scores = self._indexes.coverage(index, view, asked)
-        if vector is not None and (vectors := self._vectors_of(opened.agent, index)):
+        held = self._indexes.postings(index, view, asked)
+        scores = self._indexes.coverage(index, view, held)
+        if vector is not None and (vectors := self._vectors_of(opened)):
             weight = CODES if any(_CODE.fullmatch(term) for term in asked) else WORDS
             likeness = dict(zip(vectors.numbers, (vectors.matrix @ vector).tolist(), strict=True))
             scores = _mixed(scores, likeness, index.hidden(view.allowed), weight)
-        best = [number for _, number in nsmallest(limit, [(-score, number) for number, score in scores.items()])]
-        chunks = self._indexes.chunks(index, view, best)
-        if not likeness:
-            latent = self._indexes.cosines(index, view, asked, best)
-        return [Passage(chunks[n], scores[n], likeness.get(n), latent.get(n)) for n in best]
+        best = self._indexes.chunks(index, view, highest(scores, limit))
+        points = [] if likeness else [its.point for its in held.values() if its.point]
+        latent = cosines(points, {n: its.point for n, its in best.items() if its.point})
+        return [Passage(its.chunk, scores[n], likeness.get(n), latent.get(n)) for n, its in best.items()]
 
     def _vector(self, question: str) -> "NDArray[np.float32] | None":
         """A router asks every agent at once: the first embeds the question, the others wait for it."""
@@ -246,12 +244,12 @@ class EmbeddedSearch:
                 self._texts.keep(text, vector)
         return np.stack([known[text] for text in texts])
 
-    def _vectors_of(self, agent: str, index: IndexFile) -> _Vectors | None:
+    def _vectors_of(self, opened: _Opened) -> _Vectors | None:
         """The index's vectors, or None unless this embedder has made one for every chunk."""
         import numpy as np
 
-        edition = index.edition
-        kept = self._vectors.get(agent)
+        index, edition = opened.index, opened.view.edition
+        kept = self._vectors.get(opened.agent)
         if kept is None or kept.edition != edition:
             if self._embedder is None or index.fact("embedder") != self._embedder.name:
                 return None
@@ -259,7 +257,7 @@ class EmbeddedSearch:
             if not rows or len(rows) != index.size():
                 return None
             matrix = np.frombuffer(b"".join(row for _, row in rows), "<f2").astype(np.float32).reshape(len(rows), -1)
-            kept = self._vectors[agent] = _Vectors(edition, [number for number, _ in rows], matrix)
+            kept = self._vectors[opened.agent] = _Vectors(edition, [number for number, _ in rows], matrix)
         return kept
 
     def _check(self) -> None:
@@ -267,7 +265,7 @@ class EmbeddedSearch:
         if not paths:
             raise SearchUnavailable("No knowledge base is indexed yet.")
         for path in paths:
-            with _available(path.stem), self._readers.reading(path) as index:
+            with _available(path.stem), self._readers.reading(path, ANYBODY) as (index, _):
                 index.frequencies(["ready"])
 
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from providers.index_file import STAMP, IndexFile, connect
+from domain.knowledge import Reader
+from providers.index_file import IndexFile, View, connect
 
 KEPT_OPEN = 4
 """How many connections to one file stay open while nobody reads."""
@@ -25,16 +26,17 @@ class IndexReaders:
         self._changing = Lock()
 
     @contextmanager
-    def reading(self, path: Path) -> Iterator[IndexFile]:
-        """One consistent view. Raises NotIndexedError and sqlite3.Error."""
+    def reading(self, path: Path, reader: Reader) -> Iterator[tuple[IndexFile, View]]:
+        """One consistent state, and what of it the reader may see. Raises NotIndexedError and sqlite3.Error."""
         identity = _identity(path)
         connection = self._taken(path, identity) or connect(f"{path.resolve().as_uri()}?mode=rw")
         try:
             connection.execute("BEGIN")
             index = IndexFile(connection)
-            if index.fact("stamp") != STAMP:
+            view = index.view(reader.username)
+            if view is None:
                 raise NotIndexedError(path.name)
-            yield index
+            yield index, view
             connection.execute("COMMIT")
         except BaseException:
             connection.close()

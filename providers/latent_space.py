@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import mul
 from struct import unpack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:  # it is needed where a space is made, and takes as long to load as many searches
     import numpy as np
@@ -82,14 +82,23 @@ def point(stored: bytes) -> "array[float]":
     return array("f", unpack(f"<{len(stored) // 2}e", stored))
 
 
-def cosines(asked: Iterable["array[float]"], chunks: Mapping[int, "array[float]"]) -> dict[int, float]:
+class Cosine(NamedTuple):
+    """Of a question to a chunk. Reckoned when it is read: of what a router finds, most never is."""
+
+    question: Sequence[float]
+    length: float
+    chunk: "array[float]"
+
+    def __float__(self) -> float:
+        return float(sum(map(mul, self.question, self.chunk)) / self.length)
+
+
+def cosines(asked: Iterable["array[float]"], chunks: Mapping[int, "array[float]"]) -> dict[int, Cosine]:
     """Of the question whose terms have these points to each of the chunks, by number; none for a question of no known
     term."""
-    question = [sum(column) for column in zip(*asked, strict=True)]
+    question = list(map(sum, zip(*asked, strict=True)))
     length = math.sqrt(sum(map(mul, question, question)))
-    if not length:
-        return {}
-    return {number: sum(map(mul, question, its)) / length for number, its in chunks.items()}
+    return {number: Cosine(question, length, its) for number, its in chunks.items()} if length else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,16 +19,16 @@ class Recent(Generic[K, V]):
         self._changing = Lock()
 
     def get(self, key: K) -> V | None:
-        return self.get_all((key,)).get(key)
+        return self.get_all((key,))[0]
 
-    def get_all(self, keys: Iterable[K]) -> dict[K, V]:
-        """Of those that are kept, in the order of asking."""
-        found: dict[K, V] = {}
+    def get_all(self, keys: Iterable[K]) -> list[V | None]:
+        """In the order of asking, None for what is not kept."""
+        found: list[V | None] = []
         with self._changing:
             for key in keys:
                 if kept := self._kept.get(key):
                     self._kept.move_to_end(key)
-                    found[key] = kept[0]
+                found.append(kept[0] if kept else None)
         return found
 
     def keep(self, key: K, value: V, size: int = 1) -> None:

@@ -85,10 +85,9 @@ class Assessor:
         """Of the whole question, and of each of its parts by itself. Raises SearchUnavailable, unless one of the agents
         answers without a search."""
         texts, before = (standalone_question, *parts), _last_exchange(conversation)
-        weighed = await asyncio.gather(
-            *(self._scale.weigh(text, agents, reader, deep=True) for text in texts),
-            *(self._scale.weigh(text, agents, reader) for text in before),
-        )
+        weighing = [self._scale.weigh(text, agents, reader, deep=True) for text in texts]
+        weighing += [self._scale.weigh(text, agents, reader) for text in before]
+        weighed = [await weighing[0]] if len(weighing) == 1 else await asyncio.gather(*weighing)
         context = _spoken_of(weighed[len(texts) :])
         known = _examples_of(tuple(agents))
         like = [await self._resemblance(text, known) for text in texts] if known else [None] * len(texts)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from domain.agents.calibration import VECTORS, WORDS, Calibration
 from domain.agents.catalog import Agent
@@ -101,10 +102,11 @@ class Scale:
         found: Sequence[Sequence[Passage]]
         statistics: Sequence[TermStatistics | None]
         try:
-            found, statistics = await asyncio.gather(
-                asyncio.gather(*(self._retriever.search(a.name, question, _depth(a, deep), reader) for a in agents)),
-                asyncio.gather(*(self._retriever.term_statistics(agent.name, asked, reader) for agent in agents)),
+            told: list[Any] = await asyncio.gather(
+                *(self._retriever.search(agent.name, question, _depth(agent, deep), reader) for agent in agents),
+                *(self._retriever.term_statistics(agent.name, asked, reader) for agent in agents),
             )
+            found, statistics = told[: len(agents)], told[len(agents) :]
         except SearchUnavailable as error:
             if not any(agent.answers_without_search for agent in agents):
                 raise

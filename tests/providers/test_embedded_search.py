@@ -122,7 +122,7 @@ async def test_readers_see_the_index_before_or_after_never_between(tmp_path: Pat
     with IndexFile.writing(path, lambda: None) as index:
         index.remove_document("old")
         assert list(await scores(search, "turtle")) == ["old"]
-        with closing(IndexReaders()) as readers, readers.reading(path) as before:
+        with closing(IndexReaders()) as readers, readers.reading(path, ANYBODY) as (before, _):
             index._connection.execute("COMMIT")
             assert before.digests() == {"old": "1"}
         assert await scores(search, "turtle") == {}

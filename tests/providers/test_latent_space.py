@@ -48,7 +48,8 @@ def near(read: Sequence[ChunkTerms], *asked: str) -> dict[int, float]:
     space = space_of(read)
     assert space is not None
     points = {number: point(stored) for number, stored in space.chunks.items()}
-    return cosines([point(space.terms[term]) for term in asked if term in space.terms], points)
+    found = cosines([point(space.terms[term]) for term in asked if term in space.terms], points)
+    return {number: float(cosine) for number, cosine in found.items()}
 
 
 def exactly(read: Sequence[ChunkTerms], dimensions: int, *asked: str) -> dict[int, float]:
@@ -136,7 +137,8 @@ def documents(count: int, digest: str = "1") -> list[Document]:
 
 
 async def latent(search: EmbeddedSearch, question: str, reader: Reader = ANYBODY) -> dict[str, float | None]:
-    return {p.chunk.document_id: p.latent for p in await search.search("a", question, 500, reader)}
+    found = await search.search("a", question, 500, reader)
+    return {p.chunk.document_id: None if p.latent is None else float(p.latent) for p in found}
 
 
 async def test_passages_tell_how_near_they_lie(tmp_path: Path) -> None:
