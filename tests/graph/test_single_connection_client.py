@@ -6,6 +6,7 @@ import pytest
 
 from tests.live_server import live_server
 from tests.node import need_node, report_of
+from tests.standins.azure_openai import AzureOpenAIStandIn
 
 pytestmark = pytest.mark.conformance("graphql-sse, single connection")
 
@@ -13,8 +14,10 @@ pytestmark = pytest.mark.conformance("graphql-sse, single connection")
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     need_node()
-    with live_server() as base:
-        yield f"{base}/graphql"
+    with AzureOpenAIStandIn(pace=0.02) as upstream:  # or whole answers come before there is a middle to break in
+        upstream.otherwise = "The Nano plan costs $9 a month [1]. It has all that one person needs [1]."
+        with live_server(upstream.environment()) as base:
+            yield f"{base}/graphql"
 
 
 @pytest.mark.parametrize("keeping", ["kept", "lazy"])
