@@ -6,7 +6,7 @@
     await database.read_at_once(work)          the same, as a plain function of a connection (db/visits.py), at a
     await database.write_at_once(work)         fraction of the cost: for what every turn does
     await database.look(statement, values)     the rows of one statement that reads
-    await database.glance(statement, values)   the same, of one that finds a row or two by a key
+    await database.glance(statement, values)   the same, of one that finds a row or two by a key; whole by itself
 
 All raise DatabaseUnavailable, and a write WriteConflict (db/failures.py), whatever driver is below.
 The sessions are of distinct types, so a function says which it needs. None is to be cancelled: stores use them in
@@ -85,8 +85,7 @@ class Database:
         if dialect == "sqlite":
             self._visits = SqliteVisits(_open_sqlite(url), pool_size)
         else:
-            look = _LOOK_OPTIONS[dialect]
-            options = {Visit.GLANCE: look, Visit.LOOK: look, Visit.READ: _READ_OPTIONS[dialect], Visit.WRITE: {}}
+            options = {Visit.LOOK: _LOOK_OPTIONS[dialect], Visit.READ: _READ_OPTIONS[dialect], Visit.WRITE: {}}
             self._visits = ServerVisits(self._engine, options)
 
     @classmethod
@@ -129,18 +128,18 @@ class Database:
     async def look(
         self, statement: Executable, values: Mapping[str, Any] | None = None
     ) -> Sequence[Row[*tuple[Any, ...]]]:
-        return await self._seen(Visit.LOOK, statement, values)
+        with translated_failures():
+            return await self._visits.run(Visit.LOOK, lambda connection: connection.execute(statement, values).all())
 
     async def glance(
         self, statement: Executable, values: Mapping[str, Any] | None = None
     ) -> Sequence[Row[*tuple[Any, ...]]]:
-        return await self._seen(Visit.GLANCE, statement, values)
+        rows = self._visits.glance(lambda connection: connection.execute(statement, values).all())
+        return await self._looked(statement, values) if rows is None else rows
 
-    async def _seen(
-        self, visit: Visit, statement: Executable, values: Mapping[str, Any] | None
-    ) -> Sequence[Row[*tuple[Any, ...]]]:
-        with translated_failures():
-            return await self._visits.run(visit, lambda connection: connection.execute(statement, values).all())
+    @one_transaction
+    async def _looked(self, statement: Executable, values: Mapping[str, Any] | None) -> Sequence[Row[*tuple[Any, ...]]]:
+        return await self.look(statement, values)
 
     def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:
         """Only in a transaction that happens at once: see `Visits.wait_for`."""

@@ -54,7 +54,6 @@ class SqlLoginStore(LoginStore):
             user = await session.scalar(select(UserRow).where(UserRow.id == login.user_id))
             return None if user is None else RefreshedLogin(to_user(user), login.id)
 
-    @one_transaction
     async def is_active(self, user_id: int, login_id: str) -> bool:
         return bool(await self._database.glance(_ACTIVE, {"login": login_id, "user": user_id}))
 

@@ -8,7 +8,6 @@ for the servers' drivers, to a thread for SQLite, where its own driver waits for
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from enum import Enum
 from threading import get_ident
 from typing import Any, Protocol, TypeVar
@@ -22,10 +21,8 @@ T = TypeVar("T")
 
 
 class Visit(Enum):
-    """What for: one statement that finds a row by its key; one that reads; a snapshot for several; a transaction that may
-    write."""
+    """What for: one statement that reads; a snapshot for several; a transaction that may write."""
 
-    GLANCE = "glance"
     LOOK = "look"
     READ = "read"
     WRITE = "write"
@@ -38,6 +35,11 @@ Options = Mapping[Visit, Mapping[str, Any]]
 class Visits(Protocol):
     async def run(self, visit: Visit, work: Callable[[Connection], T]) -> T:
         """Runs `work` in a transaction, which is committed when it returns and undone when it raises."""
+        ...
+
+    def glance(self, work: Callable[[Connection], T]) -> T | None:
+        """What `work` gives, one statement that finds something by its key, where that takes less time than to wait for
+        it; else None."""
         ...
 
     def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:
@@ -61,6 +63,9 @@ class ServerVisits(Visits):
         async with self._engines[visit].connect() as connection:
             return await connection.run_sync(_transaction, work)
 
+    def glance(self, work: Callable[[Connection], T]) -> T | None:
+        return None
+
     def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:
         return await_(start())
 
@@ -73,8 +78,7 @@ class ServerVisits(Visits):
 
 class SqliteVisits(Visits):
     """With Python's own driver, in threads, each of which keeps its connection: to take one from a pool and to give it
-    back costs as much as three statements. A glance takes less than to wake a thread, so it is had in the event loop,
-    unless somebody has the file to himself just then."""
+    back costs as much as three statements. The event loop has one, too, for what takes less than to wake a thread."""
 
     _BEGIN: Mapping[Visit, str] = {Visit.READ: "BEGIN", Visit.WRITE: "BEGIN IMMEDIATE"}
     """A write takes the lock at once: a transaction that reads first and then wants it can only fail."""
@@ -87,10 +91,13 @@ class SqliteVisits(Visits):
         self._loop, self._here = asyncio.get_running_loop(), get_ident()
 
     async def run(self, visit: Visit, work: Callable[[Connection], T]) -> T:
-        if visit is Visit.GLANCE:
-            with suppress(OperationalError):
-                return self._run(visit, work)
         return await self._loop.run_in_executor(self._threads, self._run, visit, work)
+
+    def glance(self, work: Callable[[Connection], T]) -> T | None:
+        try:
+            return self._run(Visit.LOOK, work)
+        except OperationalError:  # somebody else has the file to himself just now
+            return None
 
     def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:
         async def started() -> T:
