@@ -5,7 +5,8 @@
 One upstream for all (bench.upstream), one server process at a time, clients in a third process (bench.followers).
 CPU is the server process's own, from /proc: of the whole run, the work of each turn before its first token included,
 and by the token alone (the same turns with one token each subtracted). What pass-through takes is measured again before and
-after each, so that a machine that others use, too, is compared with itself. Memory is what 100 open streams add. Linux only.
+after each, so that a machine that others use, too, is compared with itself; likewise how soon the first token comes with
+nothing between clients and upstream, which is none of a server's adding. Memory is what 100 open streams add. Linux only.
 """
 
 import argparse
@@ -58,13 +59,14 @@ CONTENDERS = (
 @dataclass(frozen=True)
 class Figures:
     """µs of CPU a token (whole run, the same of pass-through around it, and without what a turn costs by itself), ms of CPU
-    a turn, ms, ms, KB."""
+    a turn, ms until the first token without the model's thinking (whole, and with nothing between), ms, KB."""
 
     token: float
     raw: float
     bare_token: float
     turn: float
     first: float
+    least: float
     gap: float
     memory: float
     holds: int
@@ -144,12 +146,13 @@ class Bench:
         used, _, seen = self.run(STREAMS, tokens=TOKENS, rate=RATE, think=THINK)
         return used / (STREAMS * TOKENS) * 1e6, seen
 
-    def figures(self, levels: Sequence[int], raw: "Bench") -> Figures:
-        """Beside `raw`, which passes bytes through."""
+    def figures(self, levels: Sequence[int], raw: "Bench", nothing: "Bench") -> Figures:
+        """Beside `raw`, which passes bytes through, and the upstream itself."""
         self.run(STREAMS, tokens=50, rate=50, think=THINK)
         # Early: what a round frees stays with the process, and a later one takes it without growing.
         _, memory, _ = self.run(MANY, during=3.5, **SLOWLY)
         turns, _, _ = self.run(STREAMS, tokens=1, rate=RATE, think=THINK)
+        _, _, least = nothing.run(STREAMS, tokens=50, rate=RATE, think=THINK)
         before, _ = raw.token()
         token, seen = self.token()
         after, _ = raw.token()
@@ -159,6 +162,7 @@ class Bench:
             bare_token=(token * STREAMS * TOKENS - turns * 1e6) / (STREAMS * (TOKENS - 1)),
             turn=turns / STREAMS * 1e3,
             first=(median(seen["first"]) - THINK) * 1e3,
+            least=(median(least["first"]) - THINK) * 1e3,
             gap=quantiles(seen["gaps"], n=100)[98] * 1e3,
             memory=memory / MANY,
             holds=self._holds(levels),
@@ -222,7 +226,7 @@ def main() -> None:
     print(f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()}, Python {platform.python_version()}")
     print(f"{STREAMS} streams of {TOKENS} tokens, {RATE} tokens/s each; memory: {MANY} streams\n")
     print(f"{'':<30} {'µs CPU/token':>12} {'× raw':>6} {'aim':>4} {'alone':>6} {'ms/turn':>8} ", end="")
-    print(f"{'first +ms':>9} {'gap p99 ms':>10} {'KB/stream':>9} {'streams held':>12}")
+    print(f"{'first ms':>8} {'added':>5} {'gap p99 ms':>10} {'KB/stream':>9} {'streams held':>12}")
     port = free_port()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="answerdesk-bench-"))
@@ -230,18 +234,20 @@ def main() -> None:
         server = stack.enter_context(process(["-m", "bench.upstream", str(port)], env, Path(folder)))
         upstream = f"http://127.0.0.1:{port}"
         wait_for(f"{upstream}/script", server, Path(folder))
+        nothing = Bench(upstream, "raw", upstream, server.pid)
         raw = stack.enter_context(serving(CONTENDERS[0], upstream))
         for contender in CONTENDERS:
             if options.only and contender.kind not in options.only:
                 continue
             with nullcontext(raw) if contender.kind == raw.kind else serving(contender, upstream) as bench:
-                print(_line(contender, bench.figures(FINE if options.capacity else COARSE, raw)), flush=True)
+                print(_line(contender, bench.figures(FINE if options.capacity else COARSE, raw, nothing)), flush=True)
 
 
 def _line(contender: Contender, figures: Figures) -> str:
     return (
         f"{contender.name:<30} {figures.token:>12.0f} {figures.token / figures.raw:>6.1f} {contender.aim:>4} "
-        f"{figures.bare_token:>6.0f} {figures.turn:>8.1f} {figures.first:>9.1f} {figures.gap:>10.1f} "
+        f"{figures.bare_token:>6.0f} {figures.turn:>8.1f} {figures.first:>8.1f} {figures.first - figures.least:>5.1f} "
+        f"{figures.gap:>10.1f} "
         f"{figures.memory:>9.0f} {figures.holds:>12}"
     )
 
