@@ -51,6 +51,8 @@ class TurnRecorder:
         """What the store holds, and what it was given to hold: up to which event, and which sources."""
         self._held: list[TurnEvent] = [TurnStarted(self._next(STARTED), self._turn_id, begun.user_message)]
         self._tell: Callable[[TurnEvent], None] = self._held.append
+        self.heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done with the first text, or the end."""
 
     async def start(self, lost: Callable[[], None]) -> None:
         """Opens the log with TurnStarted, and what was written by now. `lost` is called when the turn turns out not to be
@@ -82,6 +84,7 @@ class TurnRecorder:
         self._room -= len(text)
         if self._first_token_at is None:
             self._first_token_at = datetime.now(UTC)
+            self._is_heard()
         self._parts.append(text)
         self._tell(AnswerDelta(self._next(str(len(text))), self._turn_id, text))
 
@@ -99,6 +102,7 @@ class TurnRecorder:
         """Stores the end, then tells the followers: who sees the last event can read the stored turn. `sources` are
         those that were found, now with their spans."""
         self._saver.forget(self._turn_id)
+        self._is_heard()
         if sources is not None:
             self._sources = tuple(sources)
         outcome = TurnOutcome(
@@ -136,6 +140,10 @@ class TurnRecorder:
         self._stored = self._offered
 
     # ------------------------------------------------------------ inside
+
+    def _is_heard(self) -> None:
+        if not self.heard.done():
+            self.heard.set_result(None)
 
     def _next(self, word: str) -> int:
         self._seq += 1

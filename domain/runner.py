@@ -102,7 +102,7 @@ class TurnRunner:
 
     async def start(
         self, begun: BegunTurn, agents: tuple[Agent, ...], reader: Reader, run: RunningTurn | None = None
-    ) -> None:
+    ) -> RunningTurn:
         """For a turn that is stored, which may have begun to `run`. Returns once it can be followed."""
         turn_id, run = begun.turn.id, run or self.begin(begun, agents, reader)
         try:
@@ -115,6 +115,7 @@ class TurnRunner:
         run.stored.set_result(None)
         if self._closed:  # it was admitted before, and stored since
             self._cancel(turn_id, TurnStatus.INTERRUPTED)
+        return run
 
     async def drain(self) -> None:
         """Admits no more turns, and returns when none runs."""

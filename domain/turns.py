@@ -23,6 +23,9 @@ from domain.streams import Tenure
 Begin = Callable[[TurnRequest], Awaitable[BegunTurn]]
 """Stores a turn that is asked for, or finds it."""
 
+AHEAD = 0.01
+"""Seconds by which a new turn is ahead of its announcement, unless there is text before: to tell whoever asked that it has
+begun takes time from its search."""
 STOP_AGAIN_AFTER = 1.0
 """Seconds after which another worker is asked again to stop a turn that runs on."""
 STOP_WITHIN = 10.0
@@ -147,7 +150,8 @@ class Turns:
                 self._queue.add(begun.turn.id)
             elif begun.created:
                 run, ahead = ahead, None
-                await self._runner.start(begun, visible, reader, run)
+                run = await self._runner.start(begun, visible, reader, run)
+                await asyncio.wait([run.recorder.heard], timeout=AHEAD)
         finally:
             if ahead is not None:
                 ahead.forget()

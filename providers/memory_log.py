@@ -8,14 +8,11 @@ from itertools import accumulate, groupby
 from typing import cast
 
 from domain.errors import DeskError
-from domain.events import TERMINAL, AnswerDelta, RouteChosen, TurnEvent, TurnStarted
+from domain.events import TERMINAL, AnswerDelta, TurnEvent
 from domain.ports import LogReader, TurnLog
 
 RECENT = 64
 """Events of a turn that are kept as they are, at least: those that its followers are about to read."""
-AHEAD = 0.01
-"""Seconds in which a turn that has begun goes ahead of what announces it: to tell that takes time from the search."""
-_ANNOUNCEMENTS = (TurnStarted, RouteChosen)
 
 
 class _Deltas:
@@ -38,11 +35,9 @@ class _Deltas:
 class TurnEvents:
     """One turn's events in memory: the older deltas packed, since a long answer has thousands."""
 
-    __slots__ = ("_packed", "_recent", "closed", "error", "held_until", "last", "readers")
+    __slots__ = ("_packed", "_recent", "closed", "error", "last", "readers")
 
-    def __init__(self, held_until: float | None = None) -> None:
-        """Until that time of the event loop announcements are not read, unless more than they have come."""
-        self.held_until = held_until
+    def __init__(self) -> None:
         self.last = 0
         """The `seq` of the newest event."""
         self.readers: set[TurnEventsReader] = set()
@@ -62,8 +57,7 @@ class TurnEvents:
             self._pack()
         if isinstance(event, TERMINAL):
             self.closed = True
-        if self.held_until is None or type(event) not in _ANNOUNCEMENTS:
-            self.release()
+        self.wake()
 
     def after(self, seq: int) -> list[TurnEvent]:
         """The next events behind that one: RECENT of the older ones at most, since each who is behind gets objects of
@@ -77,11 +71,10 @@ class TurnEvents:
     def fail(self, error: DeskError) -> None:
         """What its readers get after the events that are there."""
         self.error = error
-        self.release()
+        self.wake()
 
-    def release(self) -> None:
-        """Lets those who wait read what is there."""
-        self.held_until = None
+    def wake(self) -> None:
+        """Lets those who wait look again."""
         for reader in self.readers:
             reader.wake()
 
@@ -110,7 +103,7 @@ class TurnEventsReader(LogReader):
             # What may be tried again ends after what is there: it might be the turn's last event.
             if self._error is not None and not self._error.retryable:
                 raise self._error
-            if log.last > self._cursor and log.held_until is None:
+            if log.last > self._cursor:
                 batch = log.after(self._cursor)
                 self._cursor = batch[-1].seq
                 if self._cursor < log.last:
@@ -122,21 +115,17 @@ class TurnEventsReader(LogReader):
                 raise log.error
             if log.closed:
                 return ()
-            loop = asyncio.get_running_loop()
-            self._waiter = loop.create_future()
+            self._waiter = asyncio.get_running_loop().create_future()
             log.readers.add(self)
-            releasing = None if log.held_until is None else loop.call_at(log.held_until, log.release)
             try:
                 await self._waiter
             finally:
                 self._waiter = None
                 log.readers.discard(self)
-                if releasing is not None:
-                    releasing.cancel()
 
     def interrupt(self, error: DeskError) -> None:
         self._error = self._error or error
-        self._log.release()
+        self.wake()
 
     def wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -154,7 +143,7 @@ class MemoryTurnLog(TurnLog):
         self._timers: set[asyncio.TimerHandle] = set()
 
     async def open(self, turn_id: int) -> None:
-        self._logs[turn_id] = TurnEvents(held_until=asyncio.get_running_loop().time() + AHEAD)
+        self._logs[turn_id] = TurnEvents()
 
     def append(self, turn_id: int, event: TurnEvent) -> None:
         log = self._logs[turn_id]

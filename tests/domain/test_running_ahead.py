@@ -1,5 +1,6 @@
 """A turn runs while it is stored: it searches meanwhile, and nobody is asked or told anything before it is."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from db.engine import Database
 from db.turns import SqlTurnStore
 from domain.agents.state import Draft, TurnContext
 from domain.errors import SearchUnavailable
-from domain.events import RouteChosen, TurnEnded, TurnStarted
+from domain.events import AnswerDelta, RouteChosen, TurnEnded, TurnStarted
 from domain.model import Route, TurnStatus
 from domain.records import BegunTurn
 from tests.domain.turn_desk import Desk, answers
@@ -94,3 +95,33 @@ async def test_what_fails_meanwhile_is_told_once_it_is_stored(open_desk: OpenDes
     assert isinstance(started, TurnStarted)
     assert isinstance(ended, TurnEnded)
     assert (ended.status, (await desk.turns.get(desk.viewer, turn.id)).status) == (TurnStatus.FAILED,) * 2
+
+
+async def test_who_asks_hears_of_its_beginning_together_with_text_that_comes_at_once(open_desk: OpenDesk) -> None:
+    async def speaks_soon(context: TurnContext) -> Draft:
+        await context.until_stored()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        context.recorder.delta("Yes.")
+        return Draft("Yes.")
+
+    desk = await open_desk(speaks_soon)
+    turn = await desk.turns.send(desk.viewer, desk.chat.id, "Is it quick?")
+    reader = desk.log.reader(turn.id, 0)
+    assert reader is not None
+    assert [type(event) for event in (await reader.read())[:2]] == [TurnStarted, AnswerDelta]
+
+
+async def test_who_asks_does_not_wait_for_a_turn_that_says_nothing(open_desk: OpenDesk) -> None:
+    gate = asyncio.Event()
+
+    async def silent(context: TurnContext) -> Draft:
+        await gate.wait()
+        return Draft("Late.")
+
+    desk = await open_desk(silent)
+    async with asyncio.timeout(5):
+        turn = await desk.turns.send(desk.viewer, desk.chat.id, "Is it slow?")
+    assert turn.status is TurnStatus.RUNNING
+    gate.set()
+    await desk.follow(turn.id)
