@@ -6,7 +6,8 @@
     await database.read_at_once(work)          the same, as a plain function of a connection (db/visits.py), at a
     await database.write_at_once(work)         fraction of the cost: for what every turn does
     await database.look(statement, values)     the rows of one statement that reads
-    await database.glance(statement, values)   the same, of one that finds a row or two by a key; whole by itself
+    await database.glance(statement, values)   the same, of one that finds a row or two by a key, of numbers and texts;
+                                               whole by itself
 
 All raise DatabaseUnavailable, and a write WriteConflict (db/failures.py), whatever driver is below.
 The sessions are of distinct types, so a function says which it needs. None is to be cancelled: stores use them in
@@ -18,7 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, Executable, Row, Select, create_engine, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -131,14 +132,12 @@ class Database:
         with translated_failures():
             return await self._visits.run(Visit.LOOK, lambda connection: connection.execute(statement, values).all())
 
-    async def glance(
-        self, statement: Executable, values: Mapping[str, Any] | None = None
-    ) -> Sequence[Row[*tuple[Any, ...]]]:
-        rows = self._visits.glance(lambda connection: connection.execute(statement, values).all())
+    async def glance(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        rows = self._visits.glance(statement, values)
         return await self._looked(statement, values) if rows is None else rows
 
     @one_transaction
-    async def _looked(self, statement: Executable, values: Mapping[str, Any] | None) -> Sequence[Row[*tuple[Any, ...]]]:
+    async def _looked(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         return await self.look(statement, values)
 
     def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:

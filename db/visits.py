@@ -6,15 +6,18 @@ for the servers' drivers, to a thread for SQLite, where its own driver waits for
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from threading import get_ident
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import ClauseElement, Connection, Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import await_
 
 T = TypeVar("T")
@@ -37,8 +40,8 @@ class Visits(Protocol):
         """Runs `work` in a transaction, which is committed when it returns and undone when it raises."""
         ...
 
-    def glance(self, work: Callable[[Connection], T]) -> T | None:
-        """What `work` gives, one statement that finds something by its key, where that takes less time than to wait for
+    def glance(self, statement: ClauseElement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]] | None:
+        """The rows that a statement finds by a key, as the driver gives them, where that takes less time than to wait for
         it; else None."""
         ...
 
@@ -63,7 +66,7 @@ class ServerVisits(Visits):
         async with self._engines[visit].connect() as connection:
             return await connection.run_sync(_transaction, work)
 
-    def glance(self, work: Callable[[Connection], T]) -> T | None:
+    def glance(self, statement: ClauseElement, values: Mapping[str, Any]) -> None:
         return None
 
     def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:
@@ -88,15 +91,22 @@ class SqliteVisits(Visits):
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="sqlite")
         self._kept: dict[int, Connection] = {}
         """By the thread that uses it."""
-        self._loop, self._here = asyncio.get_running_loop(), get_ident()
+        self._glances: PoolProxiedConnection | None = None
+        self._queries: dict[ClauseElement, SQLCompiler] = {}
+        self._loop = asyncio.get_running_loop()
 
     async def run(self, visit: Visit, work: Callable[[Connection], T]) -> T:
         return await self._loop.run_in_executor(self._threads, self._run, visit, work)
 
-    def glance(self, work: Callable[[Connection], T]) -> T | None:
+    def glance(self, statement: ClauseElement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]] | None:
+        query = self._queries.get(statement)
+        if query is None:
+            query = self._queries[statement] = cast(SQLCompiler, statement.compile(self._engine))
         try:
-            return self._run(Visit.LOOK, work)
-        except OperationalError:  # somebody else has the file to himself just now
+            told = query.construct_params(values)
+            found = self._at_hand().execute(query.string, [told[name] for name in query.positiontup or ()])
+            return cast("list[tuple[Any, ...]]", found.fetchall())
+        except (sqlite3.Error, DBAPIError, OverflowError):  # somebody has the file to himself, or no row has such a key
             return None
 
     def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:
@@ -112,10 +122,14 @@ class SqliteVisits(Visits):
         self._threads.shutdown()
         for connection in self._kept.values():
             connection.close()
+        if self._glances is not None:
+            self._glances.close()
 
     def _run(self, visit: Visit, work: Callable[[Connection], T]) -> T:
         thread = get_ident()
-        connection = self._kept.get(thread) or self._connected(thread)
+        connection = self._kept.get(thread)
+        if connection is None:
+            connection = self._kept[thread] = self._engine.connect()
         try:
             with connection.begin():
                 if begin := self._BEGIN.get(visit):
@@ -126,12 +140,12 @@ class SqliteVisits(Visits):
             connection.close()
             raise
 
-    def _connected(self, thread: int) -> Connection:
-        connection = self._kept[thread] = self._engine.connect()
-        if thread == self._here:
-            connection.exec_driver_sql("PRAGMA busy_timeout = 0")
-            connection.rollback()
-        return connection
+    def _at_hand(self) -> sqlite3.Connection:
+        """The event loop's own, which waits for nobody."""
+        if self._glances is None:
+            self._glances = self._engine.raw_connection()
+            self._glances.cursor().execute("PRAGMA busy_timeout = 0")
+        return cast(sqlite3.Connection, self._glances.driver_connection)
 
 
 def _transaction(connection: Connection, work: Callable[[Connection], T]) -> T:

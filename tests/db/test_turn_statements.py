@@ -113,9 +113,14 @@ async def least_of_five(desk: Desk, database: Database, first: int) -> tuple[lis
     return statements, transactions_of_turn
 
 
+def heard(database: Database, statements: list[str], transactions: int) -> tuple[list[str], int]:
+    """What SQLAlchemy tells of them: at SQLite a glance, such as at who asks, passes it by."""
+    return (statements[1:], transactions - 1) if database.name == "SQLite" else (statements, transactions)
+
+
 async def test_the_statements_of_a_turn(recalling: tuple[Desk, Summaries], database: Database) -> None:
     desk, _ = recalling
-    assert await least_of_five(desk, database, 0) == (WHOLE_TURN, TRANSACTIONS)
+    assert await least_of_five(desk, database, 0) == heard(database, WHOLE_TURN, TRANSACTIONS)
 
 
 async def test_the_statements_of_a_turn_in_a_long_chat(recalling: tuple[Desk, Summaries], database: Database) -> None:
@@ -124,7 +129,7 @@ async def test_the_statements_of_a_turn_in_a_long_chat(recalling: tuple[Desk, Su
         await whole_turn(desk, database, number)
         summaries.catch_up(desk.chat.id)
         await summaries.settled()
-    assert await least_of_five(desk, database, 1000) == (LONG_TURN, TRANSACTIONS + 1)
+    assert await least_of_five(desk, database, 1000) == heard(database, LONG_TURN, TRANSACTIONS + 1)
     with told() as (statements, transactions):
         summaries.catch_up(desk.chat.id)
         await summaries.settled()

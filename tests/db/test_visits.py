@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, bindparam, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from db.engine import Database
@@ -131,12 +131,23 @@ async def test_the_settings_of_sqlite_hold_here_too(stores: Stores) -> None:
         assert [tuple(row) for row in await stores.database.look(text(f"PRAGMA {name}"))] == [(expected,)]
 
 
+async def test_a_glance_tells_what_a_look_does(stores: Stores) -> None:
+    query = select(USERS.c.id, USERS.c.username).where(
+        USERS.c.username == bindparam("name"), USERS.c.id == bindparam("id"), USERS.c.username != "nobody"
+    )
+    users = [await stores.user(name) for name in ("alice", "bob")]
+    for values in [{"id": user.id, "name": name} for user in users for name in ("alice", "bob", "nobody")]:
+        found = [tuple(row) for row in await stores.database.glance(query, values)]
+        assert found == [tuple(row) for row in await stores.database.look(query, values)]
+        assert len(found) == ((values["id"], values["name"]) in [(user.id, user.username) for user in users])
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_glance_at_sqlite_needs_no_thread(stores: Stores, database_url: str) -> None:
     async with Database.open(database_url, pool_size=1) as database:
 
         async def glance() -> int:
-            ((count,),) = await database.glance(COUNT)
+            ((count,),) = await database.glance(COUNT, {})
             return int(count)
 
         assert await database.read_at_once(lambda it: database.wait_for(glance)) == 0
@@ -148,7 +159,7 @@ async def test_a_glance_does_not_keep_the_event_loop_waiting(tmp_path: Path) -> 
         for statement in ("PRAGMA journal_mode = WAL", "PRAGMA locking_mode = EXCLUSIVE", "CREATE TABLE users (id)"):
             other.execute(statement)
         async with Database.open(f"sqlite:///{file}") as database:
-            glancing = asyncio.create_task(database.glance(COUNT))
+            glancing = asyncio.create_task(database.glance(COUNT, {}))
             for _ in range(10):
                 await asyncio.sleep(0)
             assert not glancing.done()
