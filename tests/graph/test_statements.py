@@ -34,11 +34,12 @@ async def desk(request: pytest.FixtureRequest, tmp_path: Path, settings: Setting
 
 @contextmanager
 def counting() -> Iterator[list[str]]:
-    """Gathers the statements of all engines, without those that only begin a transaction."""
+    """Gathers the statements of all engines, without those that only begin a transaction, and without who asks: SQLAlchemy
+    does not hear of that on SQLite."""
     statements: list[str] = []
 
     def listen(*arguments: Any) -> None:
-        if not arguments[2].startswith(TRANSACTIONS):
+        if not arguments[2].startswith(TRANSACTIONS) and "FROM logins" not in arguments[2]:
             statements.append(arguments[2])
 
     event.listen(Engine, "before_cursor_execute", listen)
@@ -49,7 +50,7 @@ def counting() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("query", "figure"), [(LAST_MESSAGES, 4), (EVERYTHING, 10)], ids=["last messages", "everything"]
+    ("query", "figure"), [(LAST_MESSAGES, 3), (EVERYTHING, 9)], ids=["last messages", "everything"]
 )
 async def test_a_page_of_sessions_with_all_below_is_a_fixed_number_of_statements(
     desk: Desk, query: str, figure: int
