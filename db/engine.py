@@ -50,7 +50,7 @@ MYSQL_SESSION = (
 
 _BEGIN_WITH = "answerdesk_begin_with"
 _READ_OPTIONS: dict[str, dict[str, Any]] = {
-    "sqlite": {_BEGIN_WITH: "BEGIN"},
+    "sqlite": {_BEGIN_WITH: sqlite.BEGIN_READ},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
     "mysql": {_BEGIN_WITH: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"},
 }
@@ -181,7 +181,7 @@ def open_engine(address: str, **options: Any) -> AsyncEngine:
 def _open_sqlite(address: str) -> Engine:
     """The same for Python's own driver. Whoever connects keeps the connection, and begins transactions himself."""
     url = parse_url(address)
-    arguments = _connect_args(url) | {"check_same_thread": False}
+    arguments = _connect_args(url)
     arguments.pop("async_creator_fn", None)
     engine = create_engine(url.set(drivername="sqlite+pysqlite"), connect_args=arguments, poolclass=NullPool)
     event.listen(engine, "connect", _set_up_sqlite)
@@ -228,8 +228,7 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """A write takes SQLite's lock at once: a transaction that reads first and then wants it can only fail."""
-    default = "BEGIN IMMEDIATE" if connection.dialect.name == "sqlite" else None
+    default = sqlite.BEGIN_WRITE if connection.dialect.name == "sqlite" else None
     statement = connection.get_execution_options().get(_BEGIN_WITH, default)
     if statement is not None:
         connection.exec_driver_sql(statement)

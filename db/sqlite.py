@@ -13,6 +13,9 @@ from typing import Any
 
 import aiosqlite
 
+BEGIN_READ, BEGIN_WRITE = "BEGIN", "BEGIN IMMEDIATE"
+"""A write takes the lock at once: a transaction that reads first and then wants it can only fail."""
+
 
 def connect(database: str, **options: Any) -> aiosqlite.Connection:
     """For SQLAlchemy's `async_creator_fn`; awaiting it opens the connection."""

@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from enum import Enum
 from threading import get_ident
 from typing import Any, Protocol, TypeVar, cast
@@ -19,6 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import await_
+
+from db.sqlite import BEGIN_READ, BEGIN_WRITE
 
 T = TypeVar("T")
 
@@ -83,8 +86,7 @@ class SqliteVisits(Visits):
     """With Python's own driver, in threads, each of which keeps its connection: to take one from a pool and to give it
     back costs as much as three statements. The event loop has one, too, for what takes less than to wake a thread."""
 
-    _BEGIN: Mapping[Visit, str] = {Visit.READ: "BEGIN", Visit.WRITE: "BEGIN IMMEDIATE"}
-    """A write takes the lock at once: a transaction that reads first and then wants it can only fail."""
+    _BEGIN: Mapping[Visit, str] = {Visit.READ: BEGIN_READ, Visit.WRITE: BEGIN_WRITE}
 
     def __init__(self, engine: Engine, threads: int) -> None:
         self._engine = engine
@@ -96,7 +98,8 @@ class SqliteVisits(Visits):
         self._loop = asyncio.get_running_loop()
 
     async def run(self, visit: Visit, work: Callable[[Connection], T]) -> T:
-        return await self._loop.run_in_executor(self._threads, self._run, visit, work)
+        # In the context of who visits, for what `work` has done in the event loop
+        return await self._loop.run_in_executor(self._threads, copy_context().run, self._run, visit, work)
 
     def glance(self, statement: ClauseElement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]] | None:
         query = self._queries.get(statement)

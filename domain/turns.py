@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
-from contextvars import copy_context
 from functools import partial
 
 from domain.agents.catalog import AgentCatalog
@@ -125,25 +124,16 @@ class Turns:
                     pass
 
     async def _begin(self, viewer: Viewer, begin: Begin, client_message_id: str | None, on_busy: OnBusy) -> Turn:
-        visible, reader, context = self._catalog.visible_to(viewer.username), Reader(viewer.username), copy_context()
+        visible, reader = self._catalog.visible_to(viewer.username), Reader(viewer.username)
         ahead: RunningTurn | None = None
-        admitted = False
-
-        async def admit() -> None:
-            nonlocal admitted
-            if not admitted:  # a request that is tried again is still one
-                self._runner.admit()
-                await self._limiter.hit("send", str(viewer.user_id))
-                admitted = True
 
         def run_ahead(begun: BegunTurn) -> None:
             nonlocal ahead
             if ahead is not None:  # of a transaction that is tried again
                 ahead.forget()
-            ahead = context.run(self._runner.begin, begun, visible, reader)
+            ahead = self._runner.begin(begun, visible, reader)
 
-        enqueue = on_busy is OnBusy.ENQUEUE
-        request = TurnRequest(self._runner.limits.lease, client_message_id, enqueue, admit, READ, run_ahead)
+        request = self._request(viewer, client_message_id, on_busy, run_ahead)
         try:
             begun = await self._begun(viewer, partial(begin, request), on_busy)
             if begun.created and begun.turn.status is TurnStatus.QUEUED:
@@ -166,6 +156,25 @@ class Turns:
                 if on_busy is not OnBusy.INTERRUPT or asyncio.get_running_loop().time() > give_up_at:
                     raise
                 await self.stop(viewer, busy.turn_id)
+
+    def _request(
+        self,
+        viewer: Viewer,
+        client_message_id: str | None,
+        on_busy: OnBusy,
+        written: Callable[[BegunTurn], None],
+    ) -> TurnRequest:
+        admitted = False
+
+        async def admit() -> None:
+            nonlocal admitted
+            if not admitted:  # a request that is tried again is still one
+                self._runner.admit()
+                await self._limiter.hit("send", str(viewer.user_id))
+                admitted = True
+
+        enqueue = on_busy is OnBusy.ENQUEUE
+        return TurnRequest(self._runner.limits.lease, client_message_id, enqueue, admit, READ, written)
 
     def _chosen(self, agents: Sequence[str], visible: set[str]) -> tuple[str, ...]:
         unknown = [name for name in agents if name not in visible]

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from contextlib import closing
+from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,22 @@ async def test_it_waits_for_the_event_loop_which_goes_on_meanwhile(stores: Store
     assert await stores.accounts.get_user(user.id) == user  # nothing is committed
     go_on.set()
     assert await writing == here
+
+
+async def test_what_it_has_done_in_the_event_loop_is_done_in_the_context_of_who_asked(stores: Stores) -> None:
+    asked_by = ContextVar("asked_by", default="nobody")
+    asked_by.set("alice")
+    told: list[str] = []
+
+    async def admit() -> None:
+        told.append(asked_by.get())
+
+    def visit(_: Connection) -> None:
+        stores.database.wait_for(admit)
+        stores.database.tell(lambda: told.append(asked_by.get()))
+
+    await stores.database.write_at_once(visit)
+    assert told == ["alice", "alice"]
 
 
 async def test_what_it_waits_for_may_refuse(stores: Stores) -> None:
