@@ -65,7 +65,7 @@ class SqlTurnStore(TurnStore):
                 return _attached(claimed)
             with _taken_meanwhile():
                 begun = ask(connection, insert_turn(connection, chat, claimed, agents, request, title), text)
-            return self._told(_recalled(connection, begun, request), request)
+            return self._written(connection, begun, request)
 
         return await self._database.write_at_once(begin)
 
@@ -87,7 +87,7 @@ class SqlTurnStore(TurnStore):
                 return _attached(claimed)
             with _taken_meanwhile():
                 begun = ask_again(connection, insert_turn(connection, chat, claimed, agents, request), question)
-            return self._told(_recalled(connection, begun, request), request)
+            return self._written(connection, begun, request)
 
         return await self._database.write_at_once(begin)
 
@@ -116,8 +116,13 @@ class SqlTurnStore(TurnStore):
         admit = request.admit
         return (lambda: None) if admit is None else partial(self._database.wait_for, admit)
 
-    def _told(self, begun: BegunTurn, request: TurnRequest) -> BegunTurn:
-        if request.written is not None and begun.turn.status is TurnStatus.RUNNING:
+    def _written(self, connection: Connection, begun: BegunTurn, request: TurnRequest) -> BegunTurn:
+        """With what was said before, and told to who asked; unless the turn waits: then more is said until it runs."""
+        if begun.turn.status is not TurnStatus.RUNNING:
+            return begun
+        if request.recall:
+            begun = replace(begun, before=messages_before(connection, begun.user_message, request.recall))
+        if request.written is not None:
             self._database.tell(partial(request.written, begun))
         return begun
 
@@ -164,13 +169,6 @@ def _taken_meanwhile() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise WriteConflict from error
-
-
-def _recalled(connection: Connection, begun: BegunTurn, request: TurnRequest) -> BegunTurn:
-    """With what was said before, unless the turn waits: then more is said until it runs."""
-    if not request.recall or begun.turn.status is not TurnStatus.RUNNING:
-        return begun
-    return replace(begun, before=messages_before(connection, begun.user_message, request.recall))
 
 
 def _attached(claimed: StoredTurn) -> BegunTurn:
