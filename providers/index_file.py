@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from domain.knowledge import Chunk, Document
@@ -133,13 +133,8 @@ class IndexFile:
 
     def fact(self, name: str) -> str | None:
         """Anything known about the index by name; None too when it is not an index yet."""
-        try:
-            row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error):
-                return None
-            raise
-        return row[0] if row else None
+        rows = self._rows("SELECT value FROM facts WHERE name = :name", {"name": name})
+        return rows[0][0] if rows else None
 
     def set_fact(self, name: str, value: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
@@ -153,16 +148,20 @@ class IndexFile:
         (chunks,) = self._connection.execute("SELECT COUNT(*) FROM chunks").fetchone()
         return int(chunks)
 
+    def _rows(self, query: str, values: Mapping[str, str]) -> list[Any]:
+        """No rows when it is not an index yet."""
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return []
+            raise
+
     # ------------------------------------------------------------ who may read what
 
     def view(self, username: str) -> View | None:
         """What this user sees, by the documents with an audience that names him; None when it is no index of this version."""
-        try:
-            rows = self._connection.execute(_VIEW, {"username": username, "stamp": STAMP}).fetchall()
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error):
-                return None
-            raise
+        rows = self._rows(_VIEW, {"username": username, "stamp": STAMP})
         return _view(rows[0][0], tuple(name for _, name in rows if name is not None)) if rows else None
 
     def hidden(self, allowed: Allowed) -> frozenset[int]:
