@@ -247,8 +247,7 @@ def _line(contender: Contender, figures: Figures) -> str:
     return (
         f"{contender.name:<30} {figures.token:>12.0f} {figures.token / figures.raw:>6.1f} {contender.aim:>4} "
         f"{figures.bare_token:>6.0f} {figures.turn:>8.1f} {figures.first:>8.1f} {figures.first - figures.least:>5.1f} "
-        f"{figures.gap:>10.1f} "
-        f"{figures.memory:>9.0f} {figures.holds:>12}"
+        f"{figures.gap:>10.1f} {figures.memory:>9.0f} {figures.holds:>12}"
     )
 
 

@@ -1,7 +1,6 @@
 """The suite of the TurnStore port."""
 
 import asyncio
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +9,8 @@ import pytest
 from db.engine import Database
 from domain.errors import ChatBusy, ErrorCode, IdempotencyMismatch, NotFound
 from domain.model import ChatSession, Route, RouteMethod, TurnError, TurnStatus, Usage, User
-from domain.records import BegunTurn, StoredTurn, TurnOutcome, TurnProgress, TurnRequest
-from tests.stores import LEASE, NOBODYS_IDS, RAN_OUT, UNICODE, Stores, outcome, progress, source
+from domain.records import BegunTurn, StoredTurn, TurnOutcome, TurnProgress
+from tests.stores import NOBODYS_IDS, RAN_OUT, UNICODE, Stores, outcome, progress, source
 
 
 @pytest.fixture
@@ -34,25 +33,6 @@ async def test_a_turn_begins_with_its_messages(stores: Stores, alice: User, chat
     found = await stores.get_chat(alice.id, chat.id)
     assert found is not None
     assert found.updated_at == begun.turn.created_at
-
-
-async def test_who_asks_is_told_of_a_new_turn_that_runs_at_once(stores: Stores, alice: User, chat: ChatSession) -> None:
-    told: list[tuple[int, BegunTurn]] = []
-
-    def request(key: str) -> TurnRequest:
-        return TurnRequest(
-            LEASE, key, enqueue=True, recall=9, written=lambda begun: told.append((threading.get_ident(), begun))
-        )
-
-    async def ask(text: str, key: str) -> BegunTurn:
-        return await stores.turns.begin_turn(alice.id, chat.id, text, (), "-", request(key))
-
-    begun = await ask("One?", "1")
-    assert not (await ask("One?", "1")).created
-    await stores.turns.finish_turn(begun.turn.id, outcome(progress(begun, "Yes.")))
-    again = await stores.turns.begin_again(alice.id, begun.answer.id, request("2"))
-    assert (await ask("Two?", "3")).turn.status is TurnStatus.QUEUED
-    assert told == [(threading.get_ident(), begun), (threading.get_ident(), again)]
 
 
 async def test_only_ones_own_chat_takes_a_message(stores: Stores, alice: User, bob: User, chat: ChatSession) -> None:

@@ -1,6 +1,7 @@
 """The suite of the TurnStore port: turns that wait in their chat, and what is asked before one is stored."""
 
 import asyncio
+import threading
 from datetime import timedelta
 
 import pytest
@@ -169,3 +170,22 @@ async def test_one_of_many_with_one_key_is_admitted(stores: Stores, alice: User,
     begun = await asyncio.gather(*sends)
     assert len({b.turn.id for b in begun}) == 1
     assert sum(b.created for b in begun) == 1
+
+
+async def test_who_asks_is_told_of_a_new_turn_that_runs_at_once(stores: Stores, alice: User, chat: ChatSession) -> None:
+    told: list[tuple[int, BegunTurn]] = []
+
+    def request(key: str) -> TurnRequest:
+        return TurnRequest(
+            LEASE, key, enqueue=True, recall=9, written=lambda begun: told.append((threading.get_ident(), begun))
+        )
+
+    async def ask(text: str, key: str) -> BegunTurn:
+        return await stores.turns.begin_turn(alice.id, chat.id, text, (), "-", request(key))
+
+    begun = await ask("One?", "1")
+    assert not (await ask("One?", "1")).created
+    await stores.turns.finish_turn(begun.turn.id, outcome(progress(begun, "Yes.")))
+    again = await stores.turns.begin_again(alice.id, begun.answer.id, request("2"))
+    assert (await ask("Two?", "3")).turn.status is TurnStatus.QUEUED
+    assert told == [(threading.get_ident(), begun), (threading.get_ident(), again)]

@@ -34,12 +34,11 @@ async def desk(request: pytest.FixtureRequest, tmp_path: Path, settings: Setting
 
 @contextmanager
 def counting() -> Iterator[list[str]]:
-    """Gathers the statements of all engines, without those that only begin a transaction, and without who asks: SQLAlchemy
-    does not hear of that on SQLite."""
+    """Gathers the statements of all engines, without those that only begin a transaction."""
     statements: list[str] = []
 
     def listen(*arguments: Any) -> None:
-        if not arguments[2].startswith(TRANSACTIONS) and "FROM logins" not in arguments[2]:
+        if not arguments[2].startswith(TRANSACTIONS):
             statements.append(arguments[2])
 
     event.listen(Engine, "before_cursor_execute", listen)
@@ -50,7 +49,7 @@ def counting() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("query", "figure"), [(LAST_MESSAGES, 3), (EVERYTHING, 9)], ids=["last messages", "everything"]
+    ("query", "figure"), [(LAST_MESSAGES, 4), (EVERYTHING, 10)], ids=["last messages", "everything"]
 )
 async def test_a_page_of_sessions_with_all_below_is_a_fixed_number_of_statements(
     desk: Desk, query: str, figure: int
@@ -62,4 +61,5 @@ async def test_a_page_of_sessions_with_all_below_is_a_fixed_number_of_statements
             data = await desk.data(query, token=token)
         assert len(data["sessions"]["edges"]) == size
         counted[size] = len(statements)
-    assert counted == dict.fromkeys(SIZES, figure), "\n\n".join(statements)
+    heard = figure - (desk.database.name == "SQLite")  # where a glance at who asks passes SQLAlchemy by
+    assert counted == dict.fromkeys(SIZES, heard), "\n\n".join(statements)

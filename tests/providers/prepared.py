@@ -32,14 +32,16 @@ class Answering(LoopbackServer):
         await reply.end()
 
 
-def azure(url: str, version: str = "2024-10-21", key: str = "k", patience: float = 10) -> DirectAnswers:
+def azure(
+    url: str, version: str = "2024-10-21", key: str = "k", patience: float = 10, retries: int = RETRIES
+) -> DirectAnswers:
     settings = Settings(
         _env_file=None,
         azure_openai_api_key=key,
         azure_openai_deployment="gpt-4o",
         azure_openai_endpoint=url,
         azure_openai_api_version=version,
-        model_retries=RETRIES,
+        model_retries=retries,
     )
     return azure_openai_model(settings, patience=patience)
 

@@ -26,13 +26,11 @@ from langchain_core.tracers.context import collect_runs
 
 from domain.agents.answering import DirectModel
 from domain.errors import ContentFiltered, DeskError, ModelUnavailable
-from providers.azure_openai import azure_openai_model
 from providers.direct_answers import DirectAnswers
 from providers.event_stream import LONGEST as LONGEST_EVENT
 from providers.event_stream import EventTooLongError
 from providers.model_errors import model_error
-from providers.openai import close_model
-from settings import Settings
+from tests.providers.prepared import azure, closing
 from tests.standins.azure_openai import AzureOpenAIStandIn
 from tests.standins.faults import CutShort, ErrorInStream, FilterAnswer, FilterPrompt, Hang, Malformed, Refuse, Reset
 from tests.standins.loopback import Exchange, LoopbackServer, Reply
@@ -133,19 +131,10 @@ def scripted() -> Iterator[Scripted]:
 
 @asynccontextmanager
 async def model_at(url: str, version: str, key: str = "k", patience: float = 10) -> AsyncIterator[DirectAnswers]:
-    settings = Settings(
-        _env_file=None,
-        azure_openai_api_key=key,
-        azure_openai_deployment="gpt-4o",
-        azure_openai_endpoint=url,
-        azure_openai_api_version=version,
-    )
-    model = azure_openai_model(settings, patience=patience)
+    model = azure(url, version, key, patience, retries=2)
     assert isinstance(model, DirectAnswers)
-    try:
+    async with closing(model):
         yield model
-    finally:
-        await close_model(model)
 
 
 def parts_of(message: Any) -> dict[str, Any]:

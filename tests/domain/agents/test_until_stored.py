@@ -1,7 +1,6 @@
 """Nobody who costs is asked for a turn that may still come to nothing."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,23 +14,9 @@ from providers.model_errors import model_error
 from tests.domain.agents.deciding_desk import GENEROUS
 from tests.domain.agents.small_desks import Desk
 from tests.domain.agents.test_answering import Said, Written
+from tests.domain.agents.test_workflow import Impartial
 from tests.domain.agents.turns import asking
 from tests.standins.azure_openai import AzureOpenAIStandIn
-
-
-class Counting:
-    """A reranker that counts how often it is asked."""
-
-    name = "counting"
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    async def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        self.asked += 1
-        return [0.5] * len(texts)
-
-    async def close(self) -> None: ...
 
 
 @pytest.mark.parametrize("asked", ["answers", "decides", "reranks"])
@@ -40,7 +25,7 @@ async def test_a_forgotten_turn_has_asked_nobody(
 ) -> None:
     catalog = AgentCatalog(tuple(replace(agent, rerank=asked == "reranks") for agent in small_desk.agents))
     decider = Decider(deciding_model, model_error, GENEROUS) if asked == "decides" else None
-    reranker = Counting() if asked == "reranks" else None
+    reranker = Impartial() if asked == "reranks" else None
     run = build_workflow(
         Said(), small_desk.search, catalog, deciding_model, "m", model_error, ORDINARY, decider, reranker=reranker
     )

@@ -34,9 +34,15 @@ class Heard(AsyncCallbackHandler):
 
 
 class Impartial:
+    """A reranker to whom all are alike, and how often it was asked."""
+
     name = "impartial"
 
+    def __init__(self) -> None:
+        self.asked = 0
+
     async def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        self.asked += 1
         return [0.5] * len(texts)
 
     async def close(self) -> None: ...
