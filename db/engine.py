@@ -5,6 +5,7 @@
 
     await database.read_at_once(work)          the same, as a plain function of a connection (db/visits.py), at a
     await database.write_at_once(work)         fraction of the cost: for what every turn does
+    await database.write_briefly(work)         the same, of a few statements that find rows by keys
     await database.look(statement, values)     the rows of one statement that reads
     await database.glance(statement, values)   the same, of one that finds a row or two by a key, of numbers and texts;
                                                whole by itself
@@ -26,8 +27,9 @@ from sqlalchemy.pool import NullPool
 from db import sqlite
 from db.failures import translated_failures
 from db.revisions import require_newest
+from db.sqlite_visits import SqliteVisits
 from db.transactions import one_transaction
-from db.visits import ServerVisits, SqliteVisits, Visit, Visits
+from db.visits import ServerVisits, Visit, Visits
 
 T = TypeVar("T")
 
@@ -86,7 +88,8 @@ class Database:
         if dialect == "sqlite":
             self._visits = SqliteVisits(_open_sqlite(url), pool_size)
         else:
-            options = {Visit.LOOK: _LOOK_OPTIONS[dialect], Visit.READ: _READ_OPTIONS[dialect], Visit.WRITE: {}}
+            options = {Visit.LOOK: _LOOK_OPTIONS[dialect], Visit.READ: _READ_OPTIONS[dialect]}
+            options |= {Visit.WRITE: {}, Visit.BRIEF: {}}
             self._visits = ServerVisits(self._engine, options)
 
     @classmethod
@@ -125,6 +128,11 @@ class Database:
         async with self._writer:
             with translated_failures():
                 return await self._visits.run(Visit.WRITE, work)
+
+    async def write_briefly(self, work: Callable[[Connection], T]) -> T:
+        async with self._writer:
+            with translated_failures():
+                return await self._visits.run(Visit.BRIEF, work)
 
     async def look(
         self, statement: Executable, values: Mapping[str, Any] | None = None

@@ -67,7 +67,7 @@ class SqlTurnStore(TurnStore):
                 begun = ask(connection, insert_turn(connection, chat, claimed, agents, request, title), text)
             return self._written(connection, begun, request)
 
-        return await self._database.write_at_once(begin)
+        return await self._database.write_briefly(begin)
 
     @one_transaction
     async def begin_again(self, user_id: int, message_id: int, request: TurnRequest) -> BegunTurn:
@@ -89,7 +89,7 @@ class SqlTurnStore(TurnStore):
                 begun = ask_again(connection, insert_turn(connection, chat, claimed, agents, request), question)
             return self._written(connection, begun, request)
 
-        return await self._database.write_at_once(begin)
+        return await self._database.write_briefly(begin)
 
     @one_transaction
     async def save_progress(self, batch: Mapping[int, TurnProgress | None], lease: timedelta) -> set[int]:

@@ -5,7 +5,7 @@ Stores: one method is one short transaction. A method that takes `user_id` sees 
 else's id and a missing id have the same outcome. Any store method may raise DatabaseUnavailable.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -293,11 +293,11 @@ class Retriever(Protocol):
         `progress` is called with the number of documents dealt with, as they are."""
         ...
 
-    async def search(self, agent: str, question: str, limit: int, reader: Reader) -> list[Passage]:
+    def search(self, agent: str, question: str, limit: int, reader: Reader) -> Awaitable[list[Passage]]:
         """The best passages for a question in natural language, best first. Anything can be asked: no query syntax."""
         ...
 
-    async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics | None:
+    def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> Awaitable[TermStatistics | None]:
         """For weighing words by rarity, among what the reader may read. None when the engine cannot say."""
         ...
 

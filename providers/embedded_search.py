@@ -8,7 +8,7 @@ rate_limited, since embeddings cannot tell one code from another.
 import asyncio
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,6 +36,8 @@ WORDS, CODES = 0.3, 0.6
 """The weight of coverage beside the cosine. MT-RAG's retrieval is flat with WORDS between 0.2 and 0.4."""
 MAX_TERMS = 200
 """How many different terms of a question are looked up."""
+BRIEF = 16
+"""Terms of a question that may be looked up in the event loop."""
 QUESTIONS = 256
 """How many questions' terms and vectors are remembered."""
 PATHS = 256
@@ -79,7 +81,7 @@ class _Stopped(Exception):
 
 
 class EmbeddedSearch:
-    """A Retriever over the files of one folder. Its work is done in worker threads."""
+    """A Retriever over the files of one folder. Its work is done in worker threads, but for brief searches (providers/reads.py)."""
 
     def __init__(self, folder: Path, embedder: Embeds | None = None) -> None:
         self._folder = folder
@@ -117,15 +119,19 @@ class EmbeddedSearch:
         finally:
             stop.set()
 
-    async def search(self, agent: str, question: str, limit: int, reader: Reader) -> list[Passage]:
+    def search(self, agent: str, question: str, limit: int, reader: Reader) -> Awaitable[list[Passage]]:
         asked = _terms_of(question)
         if not asked or limit < 1:
-            return []
-        return await self._reads.run((agent, reader), lambda it: self._search(it, question, asked, limit))
+            return _nothing()
+        return self._reads.run(
+            (agent, reader), lambda it: self._search(it, question, asked, limit), brief=self._is_brief(asked)
+        )
 
-    async def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> TermStatistics:
-        return await self._reads.run(
-            (agent, reader), lambda it: TermStatistics(*self._indexes.frequencies(it.index, it.view, terms))
+    def term_statistics(self, agent: str, terms: Sequence[str], reader: Reader) -> Awaitable[TermStatistics]:
+        return self._reads.run(
+            (agent, reader),
+            lambda it: TermStatistics(*self._indexes.frequencies(it.index, it.view, terms)),
+            brief=self._is_brief(terms),
         )
 
     async def chunks(self, agent: str, document_id: str, reader: Reader) -> list[Chunk]:
@@ -143,6 +149,10 @@ class EmbeddedSearch:
         self._vectors.clear()
         self._indexes.clear()
         self._readers.close()
+
+    def _is_brief(self, terms: Sequence[str]) -> bool:
+        """Whether looking these up may be quick: each that is new takes a look at the index, and a vector much more."""
+        return self._embedder is None and len(terms) <= BRIEF
 
     def _path(self, agent: str) -> Path:
         return _path_of(self._folder, agent)
@@ -267,6 +277,10 @@ class EmbeddedSearch:
         for path in paths:
             with _available(path.stem), self._readers.reading(path, ANYBODY) as (index, _):
                 index.frequencies(["ready"])
+
+
+async def _nothing() -> list[Passage]:
+    return []
 
 
 @lru_cache(maxsize=PATHS)

@@ -78,8 +78,8 @@ async def test_what_cannot_be_opened_fails_for_all_who_ask_for_it(reads: Reads[s
 
 async def test_who_leaves_takes_nothing_from_the_others(reads: Reads[str, str]) -> None:
     go_on = threading.Event()
-    leaving = asyncio.create_task(reads.run("a", lambda _: go_on.wait()))
-    staying = asyncio.create_task(reads.run("a", str.upper))
+    leaving = reads.run("a", lambda _: go_on.wait())
+    staying = reads.run("a", str.upper)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     leaving.cancel()
@@ -91,7 +91,7 @@ async def test_who_leaves_takes_nothing_from_the_others(reads: Reads[str, str]) 
 
 async def test_who_left_before_it_began_is_not_read_for(reads: Reads[str, str]) -> None:
     read = list[str]()
-    leaving = asyncio.create_task(reads.run("a", lambda _: read.append("left")))
+    leaving = reads.run("a", lambda _: read.append("left"))
     await asyncio.sleep(0)
     leaving.cancel()
     await asyncio.wait([leaving])
