@@ -11,7 +11,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 T = TypeVar("T")
 
-AT_ONCE = 0.002
+AT_ONCE = 0.004
 """Seconds for which the event loop may be kept from all else."""
 FORGOTTEN = 0.1
 """The part of what a slow round took that the next one is not expected to take any more."""

@@ -14,7 +14,8 @@ from domain.services import Services
 from rest.bodies import MessageBody, RegenerateBody
 from rest.errors import ErrorResponse, request_id_of
 from rest.requests import DeskRequest
-from rest.route import EVENT_STREAM, JSON, require_acceptable
+from rest.direct import JSON
+from rest.route import EVENT_STREAM, require_acceptable
 from rest.shapes import AnswerShape, Json, TurnShape, source_shapes, turn_shape, usage_shape
 from rest.sse import EventStream
 from rest.viewer import SignedIn
