@@ -1,10 +1,10 @@
 """Results that are sent one by one over HTTP, in whichever form; and what many operations put for one client."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import ClassVar
+from collections.abc import AsyncGenerator, Sequence
+from typing import ClassVar, Self
 
+from domain.turns import AHEAD
 from graph.answers import Answer, Results, answers
 from graph.context import DeskContext
 from live_body import LiveBody
@@ -59,7 +59,7 @@ class Outbox:
 
 
 class ResultStream(LiveBody):
-    """One operation's results. A form says how they are framed: `opening` is sent at once, so that the headers go out,
+    """One operation's results. A form says how they are framed: `opening` is sent with the headers, so that these go out,
     `closing` after the last result."""
 
     form: ClassVar[str]
@@ -68,15 +68,52 @@ class ResultStream(LiveBody):
     closing: ClassVar[bytes]
 
     def __init__(self, results: Results, context: DeskContext, heartbeat: float) -> None:
-        super().__init__(self._framed(results, context), self.form, self.silence, heartbeat)
+        super().__init__(self._framed(), self.form, self.silence, heartbeat)
+        self._answers = answers(results, context)
+        self._first = [asyncio.create_task(_next(self._answers))]
+        """Until it is sent."""
+
+    async def begun(self) -> Self:
+        """Once it has a first result, or after AHEAD seconds: to send headers takes time from what a turn begins with."""
+        try:
+            await asyncio.wait(self._first, timeout=AHEAD)
+        except BaseException:
+            await self.close()
+            raise
+        return self
 
     def frame(self, answer: Answer) -> bytes:
         """One result as bytes of this form."""
         raise NotImplementedError
 
-    async def _framed(self, results: Results, context: DeskContext) -> AsyncGenerator[bytes, None]:
-        yield self.opening
-        async with aclosing(answers(results, context)) as sent:
-            async for together in sent:
-                yield b"".join([self.frame(answer) for answer in together])
+    async def close(self) -> None:
+        try:
+            await super().close()
+        finally:
+            for first in self._first:
+                first.cancel()
+            await asyncio.gather(*self._first, return_exceptions=True)
+            await self._answers.aclose()
+
+    async def _framed(self) -> AsyncGenerator[bytes, None]:
+        (first,), opening = self._first, self.opening
+        if not first.done():
+            yield opening
+            opening = b""
+        self._first, together = [], await first
+        del first
+        if together is None:
+            yield opening + self.closing
+            return
+        yield opening + self._frames_of(together)
+        async for together in self._answers:
+            yield self._frames_of(together)
         yield self.closing
+
+    def _frames_of(self, together: Sequence[Answer]) -> bytes:
+        return b"".join([self.frame(answer) for answer in together])
+
+
+async def _next(answers: AsyncGenerator[Sequence[Answer], None]) -> Sequence[Answer] | None:
+    """None at the end."""
+    return await anext(answers, None)

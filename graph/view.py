@@ -128,7 +128,7 @@ class GraphQLView(GraphQL[DeskContext, None]):
                 if form == EVENT_STREAM:
                     context.last_event_id = last_event_id(request)
                 results = await self._operations.stream(operation, request.method, context)
-                return STREAMS[form](results, context, self._heartbeat)
+                return await STREAMS[form](results, context, self._heartbeat).begun()
             return result_response(await self._operations.execute(operation, request.method, context), context, form)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
