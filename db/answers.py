@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from db.rows import from_source, to_message, to_source, to_turn
+from db.statements import built_once
 from db.tables import CHATS, MESSAGES, SOURCES, TURNS
 from domain.model import Role, Source
 from domain.records import StoredTurn
@@ -18,14 +19,16 @@ _DELETE_SOURCES = delete(SOURCES).where(SOURCES.c.message_id.in_(select(MESSAGES
 _INSERT_SOURCES = insert(SOURCES)
 
 _question, _answer = MESSAGES.alias("question"), MESSAGES.alias("answer")
-_TURN = (
+_TURN = built_once(
     select(TURNS, _question, _answer)
     .join(_answer, (_answer.c.turn_id == TURNS.c.id) & (_answer.c.role == Role.ASSISTANT))
     .join(_question, _question.c.id == _answer.c.parent_id)
     .where(TURNS.c.id == bindparam("of_turn"))
 )
 _TURN_OF_USER = _TURN.join(CHATS, CHATS.c.id == TURNS.c.chat_id).where(CHATS.c.user_id == bindparam("user"))
-_SOURCES = select(SOURCES).where(SOURCES.c.message_id == bindparam("of_message")).order_by(SOURCES.c.ordinal)
+_SOURCES = built_once(
+    select(SOURCES).where(SOURCES.c.message_id == bindparam("of_message")).order_by(SOURCES.c.ordinal)
+)
 
 
 def write_answers(connection: Connection, answers: Mapping[int, tuple[str, Sequence[Source] | None]]) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, and_, bindparam, or_, select, up
 from db.answers import stored_turn
 from db.clock import clock_ahead_by, database_clock, microseconds
 from db.rows import from_error
+from db.statements import built_once
 from db.tables import CHATS, TURNS
 from domain.errors import ChatBusy, IdempotencyMismatch
 from domain.model import SERVER_STOPPED, TurnStatus
@@ -21,17 +22,17 @@ from domain.records import StoredTurn, TurnRequest
 MAX_QUEUED = 20
 """Turns that may wait in one chat. When so many do, it is busy for those that would wait, too."""
 
-CHAT = select(CHATS.c.id, CHATS.c.user_id, CHATS.c.titled).with_for_update()
+CHAT = built_once(select(CHATS.c.id, CHATS.c.user_id, CHATS.c.titled).with_for_update())
 LEASE_RAN_OUT = TURNS.c.lease_until < database_clock()
 
 _claimed = TURNS.c.client_message_id == bindparam("key")
 _open = TURNS.c.open_chat_id == bindparam("chat")
-_STANDING = (
+_STANDING = built_once(
     select(TURNS.c.id, TURNS.c.status, LEASE_RAN_OUT.label("ran_out"), _open.label("open"), _claimed.label("claimed"))
     .where(or_(_open, and_(TURNS.c.chat_id == bindparam("chat"), _claimed)))
     .order_by(TURNS.c.id)
 )
-_CHANGE = update(TURNS).where(TURNS.c.id == bindparam("of_turn"), TURNS.c.status == bindparam("was"))
+_CHANGE = built_once(update(TURNS).where(TURNS.c.id == bindparam("of_turn"), TURNS.c.status == bindparam("was")))
 _INTERRUPT = _CHANGE.where(LEASE_RAN_OUT)
 _PROMOTE = _CHANGE.values(lease_until=clock_ahead_by("lease"))
 

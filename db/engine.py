@@ -7,8 +7,7 @@
     await database.write_at_once(work)         fraction of the cost: for what every turn does
     await database.write_briefly(work)         the same, of a few statements that find rows by keys
     await database.look(statement, values)     the rows of one statement that reads
-    await database.glance(statement, values)   the same, of one that finds a row or two by a key, of numbers and texts;
-                                               whole by itself
+    await database.glance(statement, values)   the same, of one that finds a row or two by a key; whole by itself
 
 All raise DatabaseUnavailable, and a write WriteConflict (db/failures.py), whatever driver is below.
 The sessions are of distinct types, so a function says which it needs. None is to be cancelled: stores use them in
@@ -140,12 +139,12 @@ class Database:
         with translated_failures():
             return await self._visits.run(Visit.LOOK, lambda connection: connection.execute(statement, values).all())
 
-    async def glance(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    async def glance(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         rows = self._visits.glance(statement, values)
         return await self._looked(statement, values) if rows is None else rows
 
     @one_transaction
-    async def _looked(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    async def _looked(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         return await self.look(statement, values)
 
     def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:

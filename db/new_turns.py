@@ -8,14 +8,15 @@ from sqlalchemy import Connection, Insert, Row, bindparam, insert, select, updat
 
 from db.clock import clock_ahead_by, microseconds
 from db.rows import same_for_people, to_message
+from db.statements import built_once
 from db.summaries import forget_what_covers
 from db.tables import CHATS, MESSAGES, TURNS
 from domain.model import Message, Rating, Role, Turn, TurnStatus
 from domain.records import BegunTurn, TurnRequest
 from domain.replay import STARTED
 
-_INSERT_TURN = insert(TURNS).values(lease_until=clock_ahead_by("lease"))
-_MOVE_CHAT = update(CHATS).where(CHATS.c.id == bindparam("of_chat"))
+_INSERT_TURN = built_once(insert(TURNS).values(lease_until=clock_ahead_by("lease")))
+_MOVE_CHAT = built_once(update(CHATS).where(CHATS.c.id == bindparam("of_chat")))
 _last = (  # a table of its own, since MySQL would not read what it writes
     select(MESSAGES.c.id)
     .where(MESSAGES.c.chat_id == bindparam("of_chat"), MESSAGES.c.superseded.is_(False))
@@ -23,9 +24,9 @@ _last = (  # a table of its own, since MySQL would not read what it writes
     .limit(1)
     .subquery()
 )
-_INSERT_MESSAGE = insert(MESSAGES)
+_INSERT_MESSAGE = built_once(insert(MESSAGES))
 _INSERT_LAST_MESSAGE = _INSERT_MESSAGE.values(parent_id=select(_last.c.id).scalar_subquery())
-_SUPERSEDE_ANSWERS = (
+_SUPERSEDE_ANSWERS = built_once(
     update(MESSAGES)
     .where(
         MESSAGES.c.parent_id == bindparam("of_question"),
@@ -34,8 +35,8 @@ _SUPERSEDE_ANSWERS = (
     )
     .values(superseded=True)
 )
-_MESSAGE = select(MESSAGES).where(MESSAGES.c.id == bindparam("number"))
-_AGENTS = select(TURNS.c.agents).where(TURNS.c.id == bindparam("number"))
+_MESSAGE = built_once(select(MESSAGES).where(MESSAGES.c.id == bindparam("number")))
+_AGENTS = built_once(select(TURNS.c.agents).where(TURNS.c.id == bindparam("number")))
 
 
 def insert_turn(
@@ -99,6 +100,7 @@ def _row(turn: Turn, role: Role, text: str, first_turn_id: int) -> dict[str, Any
         "first_turn_id": first_turn_id,
         "role": role,
         "text": text,
+        "superseded": False,
         "rating": Rating.NONE,
         "created_at": turn.created_at,
     }

@@ -6,12 +6,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select
 
 from db.rows import to_message
+from db.statements import built_once
 from db.tables import MESSAGES
 from domain.model import Message
 
 _question = MESSAGES.alias("question")
 _asked_in = select(_question.c.first_turn_id).where(_question.c.id == bindparam("before")).scalar_subquery()
-RECENT = (
+RECENT = built_once(
     select(MESSAGES)
     .where(
         MESSAGES.c.chat_id == bindparam("chat"),

@@ -14,13 +14,13 @@ from contextvars import copy_context
 from threading import get_ident
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import ClauseElement, Connection, Engine
+from sqlalchemy import ClauseElement, Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection
-from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import await_, greenlet_spawn
 
 from db.sqlite import BEGIN_READ, BEGIN_WRITE
+from db.sqlite_statements import SqliteConnection, prepared
 from db.visits import Visit, Visits
 
 T = TypeVar("T")
@@ -38,7 +38,6 @@ class SqliteVisits(Visits):
         """By the thread that uses it."""
         self._brief: Connection | None = None
         self._glances: PoolProxiedConnection | None = None
-        self._queries: dict[ClauseElement, SQLCompiler] = {}
         self._loop = asyncio.get_running_loop()
         self._home = get_ident()
 
@@ -48,14 +47,14 @@ class SqliteVisits(Visits):
         # In the context of who visits, for what `work` has done in the event loop
         return await self._loop.run_in_executor(self._threads, copy_context().run, self._run, visit, work)
 
-    def glance(self, statement: ClauseElement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]] | None:
-        query = self._queries.get(statement)
-        if query is None:
-            query = self._queries[statement] = cast(SQLCompiler, statement.compile(self._engine))
+    def glance(self, statement: ClauseElement, values: Mapping[str, Any]) -> Sequence[Row[Any]] | None:
+        known = prepared(statement, tuple(values), self._engine.dialect)
+        if known is None:
+            return None
         try:
-            told = query.construct_params(values)
-            found = self._at_hand().execute(query.string, [told[name] for name in query.positiontup or ()])
-            return cast("list[tuple[Any, ...]]", found.fetchall())
+            return cast(
+                "Sequence[Row[Any]]", known.result(self._at_hand().execute(known.sql, known.values(values))).all()
+            )
         except (sqlite3.Error, DBAPIError, OverflowError):  # somebody has the file to himself, or no row has such a key
             return None
 
@@ -84,7 +83,7 @@ class SqliteVisits(Visits):
         thread = get_ident()
         connection = self._kept.get(thread)
         if connection is None:
-            connection = self._kept[thread] = self._engine.connect()
+            connection = self._kept[thread] = SqliteConnection(self._engine)
         try:
             with connection.begin():
                 if begin := self._BEGIN.get(visit):
@@ -100,7 +99,7 @@ class SqliteVisits(Visits):
         connection, self._brief = self._brief, None
         try:
             if connection is None:
-                connection = self._engine.connect()
+                connection = SqliteConnection(self._engine)
                 connection.exec_driver_sql(_WAIT_FOR_NOBODY)
                 connection.rollback()
             connection.begin()

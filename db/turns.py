@@ -22,6 +22,7 @@ from db.new_turns import ask, ask_again, insert_turn, question_of
 from db.progress import progress_values, save_batch
 from db.recall import messages_before
 from db.rows import from_error, to_turn
+from db.statements import built_once
 from db.tables import CHATS, MESSAGES, TURNS
 from db.transactions import one_transaction
 from domain.errors import NotFound
@@ -32,7 +33,7 @@ from domain.records import BegunTurn, StoredTurn, TurnOutcome, TurnProgress, Tur
 _MY_CHAT = CHAT.where(CHATS.c.id == bindparam("chat"), CHATS.c.user_id == bindparam("user"))
 _asked_in = select(MESSAGES.c.chat_id).where(MESSAGES.c.id == bindparam("message")).scalar_subquery()
 _CHAT_OF_MY_MESSAGE = CHAT.where(CHATS.c.id == _asked_in, CHATS.c.user_id == bindparam("user"))
-_MOVE_CHAT = update(CHATS).where(CHATS.c.id == bindparam("of_chat")).values(updated_at=bindparam("now"))
+_MOVE_CHAT = built_once(update(CHATS).where(CHATS.c.id == bindparam("of_chat")).values(updated_at=bindparam("now")))
 _MY_TURNS = (
     select(TURNS)
     .join(CHATS, CHATS.c.id == TURNS.c.chat_id)

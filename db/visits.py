@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import ClauseElement, Connection
+from sqlalchemy import ClauseElement, Connection, Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_
 
@@ -35,9 +35,9 @@ class Visits(Protocol):
         """Runs `work` in a transaction, which is committed when it returns and undone when it raises."""
         ...
 
-    def glance(self, statement: ClauseElement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]] | None:
-        """The rows that a statement finds by a key, as the driver gives them, where that takes less time than to wait for
-        it; else None."""
+    def glance(self, statement: ClauseElement, values: Mapping[str, Any]) -> Sequence[Row[Any]] | None:
+        """The rows that a statement finds by a key, where that takes less time than to wait for it; else None. The
+        statement is built once."""
         ...
 
     def wait_for(self, start: Callable[[], Awaitable[T]]) -> T:
