@@ -32,8 +32,11 @@ HOUSE = Path(__file__).resolve().parent.parent
 STREAMS, TOKENS, RATE, THINK = 20, 200, 50, 0.3
 MANY, SLOWLY = 100, {"tokens": 40, "rate": 10, "think": THINK}
 """Streams whose memory is measured: more than those that are timed, since one is small beside the process."""
-COARSE, FINE = (25, 50, 100, 200), (20, 30, 40, 60, 80, 100, 125, 150, 175, 200)
-"""So many streams are tried, one after the other, until tokens come late."""
+FIRSTS = {"tokens": 40, "rate": RATE, "think": THINK}
+"""Turns of which only the first token is looked at: long enough for all of a round to stream when its last one begins."""
+ROUNDS = 4
+COARSE, FINE = (200, 100, 50, 25), (200, 175, 150, 125, 100, 80, 60, 40, 30, 20)
+"""So many streams are tried, one after the other, until no token comes late."""
 LATE = 0.1
 """Seconds that p99 of the tokens may come late when it is asked how many streams a process holds."""
 READY_WITHIN = 90.0
@@ -146,13 +149,18 @@ class Bench:
         used, _, seen = self.run(STREAMS, tokens=TOKENS, rate=RATE, think=THINK)
         return used / (STREAMS * TOKENS) * 1e6, seen
 
+    def firsts(self) -> list[float]:
+        """ms until the first token, without the model's thinking, of ROUNDS times as many turns as stream at once."""
+        rounds = [self.run(STREAMS, **FIRSTS)[2]["first"] for _ in range(ROUNDS)]
+        return [(first - THINK) * 1e3 for round_ in rounds for first in round_]
+
     def figures(self, levels: Sequence[int], raw: "Bench", nothing: "Bench") -> Figures:
         """Beside `raw`, which passes bytes through, and the upstream itself."""
         self.run(STREAMS, tokens=50, rate=50, think=THINK)
         # Early: what a round frees stays with the process, and a later one takes it without growing.
         _, memory, _ = self.run(MANY, during=3.5, **SLOWLY)
         turns, _, _ = self.run(STREAMS, tokens=1, rate=RATE, think=THINK)
-        _, _, least = nothing.run(STREAMS, tokens=50, rate=RATE, think=THINK)
+        firsts, leasts = self.firsts(), nothing.firsts()
         before, _ = raw.token()
         token, seen = self.token()
         after, _ = raw.token()
@@ -161,21 +169,20 @@ class Bench:
             raw=(before + after) / 2,
             bare_token=(token * STREAMS * TOKENS - turns * 1e6) / (STREAMS * (TOKENS - 1)),
             turn=turns / STREAMS * 1e3,
-            first=(median(seen["first"]) - THINK) * 1e3,
-            least=(median(least["first"]) - THINK) * 1e3,
+            first=median(firsts),
+            least=median(leasts),
             gap=quantiles(seen["gaps"], n=100)[98] * 1e3,
             memory=memory / MANY,
             holds=self._holds(levels),
         )
 
     def _holds(self, levels: Sequence[int]) -> int:
-        holds = 0
+        """The most of `levels`, which go down, 0 for less than those."""
         for streams in levels:
             _, _, seen = self.run(streams, tokens=150, rate=RATE, think=THINK)
-            if quantiles(seen["late"], n=100)[98] > LATE:
-                break
-            holds = streams
-        return holds
+            if quantiles(seen["late"], n=100)[98] <= LATE:
+                return streams
+        return 0
 
 
 @contextmanager

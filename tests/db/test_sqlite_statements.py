@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import (
@@ -131,7 +131,7 @@ def contents(connection: Connection) -> list[list[tuple[Any, ...]]]:
 
 @pytest.mark.parametrize("name", sorted(MARKED))
 def test_it_does_the_same(name: str, engines: tuple[Engine, Engine]) -> None:
-    statement: Any = MARKED[name]
+    statement = cast("Any", MARKED[name])
     values = given_to(name)
     assert prepared(statement, tuple(values), engines[0].dialect) is not None
     with SqliteConnection(engines[0]) as quick, engines[1].connect() as usual, quick.begin(), usual.begin():
