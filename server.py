@@ -236,10 +236,10 @@ def create_app(settings: Settings) -> Starlette:
                 yield
 
     app = _Server(
-        routes=[
-            *health_routes(lambda: app.state.desk),
+        routes=[  # looked for in this order
             Mount("/api/v1", rest),
             *graphql.routes,
+            *health_routes(lambda: app.state.desk),
         ],
         middleware=_cors(settings.cors_origins),
         lifespan=lifespan,

@@ -130,10 +130,17 @@ class SqliteConnection(Connection):
 
     def _run(self, known: Prepared, given: Mapping[str, Any]) -> Any:
         values = known.values(given)
-        driver = cast(sqlite3.Connection, self.connection.driver_connection)
         try:
-            return known.result(driver.execute(known.sql, values))
+            return known.result(driver_of(self).execute(known.sql, values))
         except sqlite3.Error as error:
-            raise DBAPIError.instance(
-                known.sql, values, error, sqlite3.Error, self.engine.hide_parameters, dialect=self.dialect
-            ) from error
+            raise named(error, known.sql, self, values) from error
+
+
+def driver_of(connection: Connection) -> sqlite3.Connection:
+    return cast(sqlite3.Connection, connection.connection.driver_connection)
+
+
+def named(error: sqlite3.Error, sql: str, connection: Connection, values: Sequence[Any] = ()) -> BaseException:
+    """The driver's failure as SQLAlchemy calls it."""
+    hidden, dialect = connection.engine.hide_parameters, connection.dialect
+    return DBAPIError.instance(sql, values, error, sqlite3.Error, hidden, dialect=dialect)

@@ -20,7 +20,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import await_, greenlet_spawn
 
 from db.sqlite import BEGIN_READ, BEGIN_WRITE
-from db.sqlite_statements import SqliteConnection, prepared
+from db.sqlite_statements import SqliteConnection, driver_of, named, prepared
 from db.visits import Visit, Visits
 
 T = TypeVar("T")
@@ -113,7 +113,12 @@ class SqliteVisits(Visits):
     async def _run_here(self, connection: Connection, work: Callable[[Connection], T]) -> T:
         try:
             done = await greenlet_spawn(work, connection)
-            await self._loop.run_in_executor(self._threads, connection.commit)
+            # The driver's own: what a thread does in Python beside that keeps the event loop waiting
+            await self._loop.run_in_executor(self._threads, driver_of(connection).commit)
+            connection.commit()
+        except sqlite3.Error as error:
+            connection.close()
+            raise named(error, "COMMIT", connection) from error
         except DBAPIError:
             connection.close()
             raise

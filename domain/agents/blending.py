@@ -6,7 +6,6 @@ whose measures are of words, does without.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from domain.knowledge import Passage
 
@@ -18,7 +17,7 @@ def blended(found: Sequence[Passage]) -> Sequence[Passage]:
     """The same passages, the best first by both; as they are unless both are known of each. Scores stay in [0, 1)."""
     if any(passage.latent is None or passage.likeness is not None for passage in found):
         return found
-    told = [replace(it, score=_both(it.score, float(it.latent or 0.0))) for it in found]
+    told = [Passage(it.chunk, _both(it.score, float(it.latent or 0.0)), it.likeness, it.latent) for it in found]
     return sorted(told, key=lambda passage: -passage.score)
 
 

@@ -147,5 +147,8 @@ class TurnContext:
     async def until_stored(self) -> None:
         """To be awaited before a model is asked, which costs: until it is stored, a turn may still come to nothing, and
         this raises CancelledError then."""
-        if self.stored is not None:
-            await asyncio.shield(self.stored)
+        if self.stored is None:
+            return
+        if not self.stored.done():
+            await asyncio.wait([self.stored])
+        self.stored.result()
