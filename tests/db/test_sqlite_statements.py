@@ -136,7 +136,7 @@ def test_it_does_the_same(name: str, engines: tuple[Engine, Engine]) -> None:
     assert prepared(statement, tuple(values), engines[0].dialect) is not None
     with SqliteConnection(engines[0]) as quick, engines[1].connect() as usual, quick.begin(), usual.begin():
         quick_result, usual_result = quick.execute(statement, values), usual.execute(statement, values)
-        assert not isinstance(quick_result, CursorResult)
+        assert not isinstance(cast("object", quick_result), CursorResult)
         if isinstance(statement, Select):
             assert list(quick_result.keys()) == list(usual_result.keys())
             rows = usual_result.all()
