@@ -1,13 +1,14 @@
-"""Short work in threads: what is asked for at the same time goes there together, and each gets its own answer."""
+"""Short work: what is asked for at the same time is done together, in a thread or at once, and each gets its own answer."""
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from providers.reads import Reads
+from providers.reads import AT_ONCE, Reads
 
 
 class Places:
@@ -92,8 +93,55 @@ async def test_who_leaves_takes_nothing_from_the_others(reads: Reads[str, str]) 
 async def test_who_left_before_it_began_is_not_read_for(reads: Reads[str, str]) -> None:
     read = list[str]()
     leaving = reads.run("a", lambda _: read.append("left"))
-    await asyncio.sleep(0)
     leaving.cancel()
     await asyncio.wait([leaving])
     await reads.run("a", lambda _: read.append("stayed"))
     assert read == ["stayed"]
+
+
+def thread(_: str) -> int:
+    return threading.get_ident()
+
+
+async def brief_ones(reads: Reads[str, str], read: Callable[[str], int]) -> int:
+    """How often it is brief in a thread before it is done in the event loop."""
+    for number in range(100):
+        if await reads.run("a", read, brief=True) == threading.get_ident():
+            return number
+    raise AssertionError("never in the event loop")
+
+
+async def test_what_is_brief_is_done_in_the_event_loop_once_it_turned_out_to_be(reads: Reads[str, str]) -> None:
+    assert await brief_ones(reads, thread) > 0
+    assert await reads.run("a", thread, brief=True) == threading.get_ident()
+    together = await asyncio.gather(reads.run("a", thread, brief=True), reads.run("b", thread))
+    assert len(set(together)) == 1
+    assert threading.get_ident() not in together
+    assert await reads.run("a", thread) != threading.get_ident()
+
+
+async def test_what_was_not_brief_keeps_the_next_ones_in_threads_for_a_while(reads: Reads[str, str]) -> None:
+    await brief_ones(reads, thread)
+
+    def tarry(_: str) -> int:
+        until = time.perf_counter() + 3 * AT_ONCE
+        while time.perf_counter() < until:
+            pass
+        return threading.get_ident()
+
+    assert await reads.run("a", tarry, brief=True) == threading.get_ident()
+    assert await brief_ones(reads, thread) > 0
+
+
+async def test_in_the_event_loop_too_a_failure_is_its_askers_alone(reads: Reads[str, str], places: Places) -> None:
+    await brief_ones(reads, thread)
+    places.told.clear()
+    asked = [
+        reads.run("a", str.upper, brief=True),
+        reads.run("a", fail, brief=True),
+        reads.run("broken", str.upper, brief=True),
+        reads.run("a", str.lower, brief=True),
+    ]
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert [repr(outcome) for outcome in outcomes] == ["'A'", "ValueError('a')", "LookupError('broken')", "'a'"]
+    assert places.told == ["open a", "close a"] * 2
