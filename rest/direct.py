@@ -12,6 +12,7 @@ from json import JSONDecodeError
 
 from fastapi import params
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from rest.requests import DeskRequest
@@ -37,7 +38,7 @@ def direct_call(route: APIRoute) -> DirectCall | None:
             return None
         try:
             sent = await request.json()
-        except JSONDecodeError:
+        except (JSONDecodeError, ClientDisconnect):
             return None
         value, errors = body.validate(sent, {}, loc=("body",))
         if errors:

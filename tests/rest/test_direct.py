@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 from starlette.responses import Response
+from starlette.types import Message
 
 from domain.model import Viewer
 from rest.bodies import MessageBody, NewChatBody
@@ -99,3 +100,20 @@ async def test_both_ways_are_equal(path: str, client: httpx.AsyncClient) -> None
             statuses.add(answer.status_code)
         assert told[0] == told[1], (body, media_type)
     assert len(statuses) > 1
+
+
+@pytest.mark.parametrize("path", ["/needed", "/needed_and_more"])
+async def test_who_leaves_amid_the_body_fails_nothing(path: str, app: FastAPI) -> None:
+    received = [{"type": "http.request", "body": b'{"chat', "more_body": True}, {"type": "http.disconnect"}]
+    sent = list[Message]()
+
+    async def receive() -> Message:
+        return received.pop(0) if len(received) > 1 else received[0]
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"100")]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers, "client": None}
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 400
