@@ -104,7 +104,10 @@ async def test_both_ways_are_equal(path: str, client: httpx.AsyncClient) -> None
 
 @pytest.mark.parametrize("path", ["/needed", "/needed_and_more"])
 async def test_who_leaves_amid_the_body_fails_nothing(path: str, app: FastAPI) -> None:
-    received = [{"type": "http.request", "body": b'{"chat', "more_body": True}, {"type": "http.disconnect"}]
+    received: list[Message] = [
+        {"type": "http.request", "body": b'{"chat', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
     sent = list[Message]()
 
     async def receive() -> Message:
