@@ -1,7 +1,10 @@
 """How memory is kept, as the C library tells it, in a process of its own."""
 
+import platform
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +42,31 @@ def arenas(kind: str) -> int:
 def test_all_threads_share_one_arena() -> None:
     assert arenas("many") > 1, "this machine's C library has arenas"
     assert arenas("one") == 1
+
+
+HUGE_PAGES = """
+import heap
+kept = [[number] for number in range(500_000)]
+def huge():
+    rollup = open("/proc/self/smaps_rollup").read()
+    return int(rollup.split("AnonHugePages:")[1].split()[0])
+before = huge()
+heap.settle()
+print(before, huge(), heap.use_huge_pages())
+assert kept[499_999] == [499_999]
+"""
+
+
+def has_huge_pages() -> bool:
+    """Whether the kernel has them, and lets a process ask for them at once (Linux 6.1)."""
+    told = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    release = tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2])
+    return told.exists() and "[never]" not in told.read_text() and release >= (6, 1)
+
+
+@pytest.mark.skipif(not has_huge_pages(), reason="this kernel gives none for the asking")
+def test_what_is_loaded_lies_on_huge_pages() -> None:
+    told = subprocess.run([sys.executable, "-c", HUGE_PAGES], capture_output=True, text=True, check=True)
+    before, after, again = map(int, told.stdout.split())
+    assert after > before + 16_000, "of some 40 MB"
+    assert again > 0, "what is there already is no failure"
