@@ -32,9 +32,8 @@ HOUSE = Path(__file__).resolve().parent.parent
 STREAMS, TOKENS, RATE, THINK = 20, 200, 50, 0.3
 MANY, SLOWLY = 100, {"tokens": 40, "rate": 10, "think": THINK}
 """Streams whose memory is measured: more than those that are timed, since one is small beside the process."""
-FIRSTS = {"tokens": 40, "rate": RATE, "think": THINK}
+ROUNDS, FIRSTS = 4, {"tokens": 40, "rate": RATE, "think": THINK}
 """Turns of which only the first token is looked at: long enough for all of a round to stream when its last one begins."""
-ROUNDS = 4
 COARSE, FINE = (200, 100, 50, 25), (200, 175, 150, 125, 100, 80, 60, 40, 30, 20)
 """So many streams are tried, one after the other, until no token comes late."""
 LATE = 0.1
@@ -149,10 +148,10 @@ class Bench:
         used, _, seen = self.run(STREAMS, tokens=TOKENS, rate=RATE, think=THINK)
         return used / (STREAMS * TOKENS) * 1e6, seen
 
-    def firsts(self) -> list[float]:
-        """ms until the first token, without the model's thinking, of ROUNDS times as many turns as stream at once."""
-        rounds = [self.run(STREAMS, **FIRSTS)[2]["first"] for _ in range(ROUNDS)]
-        return [(first - THINK) * 1e3 for round_ in rounds for first in round_]
+    def firsts(self, rounds: int) -> list[float]:
+        """ms until the first token, without the model's thinking, in each turn of so many rounds."""
+        seen = [self.run(STREAMS, **FIRSTS)[2]["first"] for _ in range(rounds)]
+        return [(first - THINK) * 1e3 for round_ in seen for first in round_]
 
     def figures(self, levels: Sequence[int], raw: "Bench", nothing: "Bench") -> Figures:
         """Beside `raw`, which passes bytes through, and the upstream itself."""
@@ -160,7 +159,7 @@ class Bench:
         # Early: what a round frees stays with the process, and a later one takes it without growing.
         _, memory, _ = self.run(MANY, during=3.5, **SLOWLY)
         turns, _, _ = self.run(STREAMS, tokens=1, rate=RATE, think=THINK)
-        firsts, leasts = self.firsts(), nothing.firsts()
+        firsts, leasts = self.firsts(ROUNDS), nothing.firsts(ROUNDS // 2)
         before, _ = raw.token()
         token, seen = self.token()
         after, _ = raw.token()
