@@ -1,8 +1,8 @@
 """One operation's results as server-sent events: graphql-sse's distinct connections mode.
 
 After https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md: `event: next` per result, then
-`event: complete`. Turn events carry their `seq` as `id:`. LF line ends; a comment at once, so that the headers go
-out, and after every silence.
+`event: complete`. Turn events carry their `seq` as `id:`. LF line ends; a comment first, so that the headers go out
+before there is a result, and after every silence.
 """
 
 from graph.answers import Answer
