@@ -1,4 +1,4 @@
-"""Short work, done together: in a worker thread, or at once where that takes less than to wake one."""
+"""Short work, done together: in a thread, or at once where that takes less than to wake one (docs/decisions/0065)."""
 
 import asyncio
 import time
