@@ -35,7 +35,7 @@ MANY, SLOWLY = 100, {"tokens": 40, "rate": 10, "think": THINK}
 ROUNDS, FIRSTS = 4, {"tokens": 40, "rate": RATE, "think": THINK}
 """Turns of which only the first token is looked at: long enough for all of a round to stream when its last one begins."""
 COARSE, FINE = (200, 100, 50, 25), (200, 175, 150, 125, 100, 80, 60, 40, 30, 20)
-"""So many streams are tried, one after the other, until no token comes late."""
+"""So many streams are tried, one after the other, until tokens come in time."""
 LATE = 0.1
 """Seconds that p99 of the tokens may come late when it is asked how many streams a process holds."""
 READY_WITHIN = 90.0

@@ -88,7 +88,6 @@ class Database:
             self._visits = SqliteVisits(_open_sqlite(url), pool_size)
         else:
             options = {Visit.LOOK: _LOOK_OPTIONS[dialect], Visit.READ: _READ_OPTIONS[dialect]}
-            options |= {Visit.WRITE: {}, Visit.BRIEF: {}}
             self._visits = ServerVisits(self._engine, options)
 
     @classmethod

@@ -100,7 +100,7 @@ def _row(turn: Turn, role: Role, text: str, first_turn_id: int) -> dict[str, Any
         "first_turn_id": first_turn_id,
         "role": role,
         "text": text,
-        "superseded": False,
+        "superseded": False,  # the default, which would be for SQLAlchemy to fill in at each run
         "rating": Rating.NONE,
         "created_at": turn.created_at,
     }

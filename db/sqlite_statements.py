@@ -1,9 +1,8 @@
-"""SQLAlchemy's connection to SQLite, which runs statements that are built once by the driver itself.
+"""Statements that are built once, as SQLite's driver takes them: SQLAlchemy is asked once for each.
 
-SQLAlchemy finds out at each run what it found at the one before, and makes a context, a cursor's description and a result:
-ten times what SQLite takes. Here it is asked once for each statement, and its own types make the values. It runs the
-statement itself where somebody listens, such as a tracer of its events, and where it has more to do than to hand values
-on: many rows at once, lists of values, columns with defaults of their own. Failures have its names either way.
+It would find out at each run what it found at the one before, and make a context, a cursor's description and a result:
+ten times what SQLite takes. Its own types make the values here, too. What it has more to do with than to hand values on
+stays with it: lists of values, columns with defaults of their own, keys that SQLite does not make.
 tests/db/test_sqlite_statements.py holds both equal (docs/decisions/0067).
 """
 
@@ -11,14 +10,11 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Self, cast
+from typing import Any, Self
 
-from sqlalchemy import Connection, Dialect, Insert, Select, Update
+from sqlalchemy import Dialect, Insert, Select, Update
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
-from sqlalchemy.exc import DBAPIError
-
-from db.statements import is_built_once
 
 Process = Callable[[Any], Any]
 
@@ -95,7 +91,9 @@ class Prepared:
     def values(self, given: Mapping[str, Any]) -> list[Any]:
         return [bind.of(given) for bind in self.binds]
 
-    def result(self, cursor: sqlite3.Cursor) -> Any:
+    def run(self, driver: sqlite3.Connection, values: Sequence[Any]) -> Any:
+        """What SQLAlchemy's results have of it. Raises sqlite3.Error and OverflowError."""
+        cursor = driver.execute(self.sql, values)
         if self.columns is None:
             return _Written(cursor.rowcount, (cursor.lastrowid,))
         return IteratorResult(self.columns, iter([self._made(row) for row in cursor.fetchall()]))
@@ -111,36 +109,3 @@ class Prepared:
 
 prepared = lru_cache(maxsize=200)(Prepared.of)
 """For statements that are built once."""
-
-
-class SqliteConnection(Connection):
-    def execute(self, statement: Any, parameters: Any = None, *, execution_options: Any = None) -> Any:
-        if type(parameters) is dict and execution_options is None and is_built_once(statement) and self._is_alone():
-            known = prepared(statement, tuple(parameters), self.dialect)
-            if known is not None:
-                return self._run(known, parameters)
-        return super().execute(statement, parameters, execution_options=execution_options)
-
-    def _is_alone(self) -> bool:
-        """Whether nobody listens."""
-        told = self.dispatch
-        return self.in_transaction() and not (
-            told.before_cursor_execute or told.after_cursor_execute or told.before_execute or told.after_execute
-        )
-
-    def _run(self, known: Prepared, given: Mapping[str, Any]) -> Any:
-        values = known.values(given)
-        try:
-            return known.result(driver_of(self).execute(known.sql, values))
-        except sqlite3.Error as error:
-            raise named(error, known.sql, self, values) from error
-
-
-def driver_of(connection: Connection) -> sqlite3.Connection:
-    return cast(sqlite3.Connection, connection.connection.driver_connection)
-
-
-def named(error: sqlite3.Error, sql: str, connection: Connection, values: Sequence[Any] = ()) -> BaseException:
-    """The driver's failure as SQLAlchemy calls it."""
-    hidden, dialect = connection.engine.hide_parameters, connection.dialect
-    return DBAPIError.instance(sql, values, error, sqlite3.Error, hidden, dialect=dialect)

@@ -16,16 +16,14 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import ClauseElement, Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import await_, greenlet_spawn
 
 from db.sqlite import BEGIN_READ, BEGIN_WRITE
-from db.sqlite_statements import SqliteConnection, driver_of, named, prepared
+from db.sqlite_connection import SqliteConnection, driver_of, named
+from db.sqlite_statements import prepared
 from db.visits import Visit, Visits
 
 T = TypeVar("T")
-
-_WAIT_FOR_NOBODY = "PRAGMA busy_timeout = 0"
 
 
 class SqliteVisits(Visits):
@@ -37,7 +35,7 @@ class SqliteVisits(Visits):
         self._kept: dict[int, Connection] = {}
         """By the thread that uses it."""
         self._brief: Connection | None = None
-        self._glances: PoolProxiedConnection | None = None
+        self._glances: Connection | None = None
         self._loop = asyncio.get_running_loop()
         self._home = get_ident()
 
@@ -52,9 +50,9 @@ class SqliteVisits(Visits):
         if known is None:
             return None
         try:
-            return cast(
-                "Sequence[Row[Any]]", known.result(self._at_hand().execute(known.sql, known.values(values))).all()
-            )
+            if self._glances is None:
+                self._glances = self._waiting_for_nobody()
+            return cast("Sequence[Row[Any]]", known.run(driver_of(self._glances), known.values(values)).all())
         except (sqlite3.Error, DBAPIError, OverflowError):  # somebody has the file to himself, or no row has such a key
             return None
 
@@ -99,9 +97,7 @@ class SqliteVisits(Visits):
         connection, self._brief = self._brief, None
         try:
             if connection is None:
-                connection = SqliteConnection(self._engine)
-                connection.exec_driver_sql(_WAIT_FOR_NOBODY)
-                connection.rollback()
+                connection = self._waiting_for_nobody()
             connection.begin()
             connection.exec_driver_sql(BEGIN_WRITE)
         except DBAPIError:
@@ -113,12 +109,7 @@ class SqliteVisits(Visits):
     async def _run_here(self, connection: Connection, work: Callable[[Connection], T]) -> T:
         try:
             done = await greenlet_spawn(work, connection)
-            # The driver's own: what a thread does in Python beside that keeps the event loop waiting
-            await self._loop.run_in_executor(self._threads, driver_of(connection).commit)
-            connection.commit()
-        except sqlite3.Error as error:
-            connection.close()
-            raise named(error, "COMMIT", connection) from error
+            await self._commit(connection)
         except DBAPIError:
             connection.close()
             raise
@@ -129,9 +120,17 @@ class SqliteVisits(Visits):
         self._brief = connection
         return done
 
-    def _at_hand(self) -> sqlite3.Connection:
-        """The event loop's own, which waits for nobody."""
-        if self._glances is None:
-            self._glances = self._engine.raw_connection()
-            self._glances.cursor().execute(_WAIT_FOR_NOBODY)
-        return cast(sqlite3.Connection, self._glances.driver_connection)
+    async def _commit(self, connection: Connection) -> None:
+        """By the driver: what a thread does in Python beside that keeps the event loop waiting."""
+        try:
+            await self._loop.run_in_executor(self._threads, driver_of(connection).commit)
+        except sqlite3.Error as error:
+            raise named(error, "COMMIT", connection) from error
+        connection.commit()
+
+    def _waiting_for_nobody(self) -> Connection:
+        """For the event loop."""
+        connection = SqliteConnection(self._engine)
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        connection.rollback()
+        return connection

@@ -27,7 +27,7 @@ class Visit(Enum):
 
 
 Options = Mapping[Visit, Mapping[str, Any]]
-"""What SQLAlchemy is told for the connections of each kind."""
+"""What SQLAlchemy is told for the connections of a kind, where it is told anything."""
 
 
 class Visits(Protocol):
@@ -55,7 +55,7 @@ class ServerVisits(Visits):
     """With an asyncio driver, in the event loop."""
 
     def __init__(self, engine: AsyncEngine, options: Options) -> None:
-        self._engines = {visit: engine.execution_options(**options[visit]) for visit in Visit}
+        self._engines = {visit: engine.execution_options(**options.get(visit, {})) for visit in Visit}
 
     async def run(self, visit: Visit, work: Callable[[Connection], T]) -> T:
         async with self._engines[visit].connect() as connection:

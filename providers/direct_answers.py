@@ -3,8 +3,9 @@
 LangChain and the SDK make several objects of every token, which is most of what a token costs. Here LangChain keeps
 the configuration, the request, the result and, where there are any, the callbacks, and the SDK the connection:
 credentials, retries, errors, timeouts. A request that is like those before it is made by providers/prepared_requests.py.
-And reading the stream is ours: pieces of plain text go to the sink, once for each read from the network, and whatever is more than plain text (tool calls, usage, finish reasons, the filter's
-words) is turned into a chunk by the library's own code. tests/providers/test_direct_answers.py holds the results equal to the library's.
+And reading the stream is ours: pieces of plain text go to the sink, once for each read from the network, and whatever is
+more than plain text (tool calls, usage, finish reasons, the filter's words) is turned into a chunk by the library's own
+code. tests/providers/test_direct_answers.py holds the results equal to the library's.
 """
 
 import asyncio

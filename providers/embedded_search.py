@@ -81,7 +81,8 @@ class _Stopped(Exception):
 
 
 class EmbeddedSearch:
-    """A Retriever over the files of one folder. Its work is done in worker threads, but for brief searches (providers/reads.py)."""
+    """A Retriever over the files of one folder. Its work is done in worker threads, but for brief searches
+    (providers/reads.py)."""
 
     def __init__(self, folder: Path, embedder: Embeds | None = None) -> None:
         self._folder = folder

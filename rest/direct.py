@@ -15,10 +15,8 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from rest.requests import DeskRequest
+from rest.requests import JSON, DeskRequest
 from rest.viewer import login
-
-JSON = "application/json"
 
 DirectCall = Callable[[DeskRequest], Awaitable[Response | None]]
 """Gives None where FastAPI has to answer; nothing was done then. Fails as the function does."""

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from domain.model import Viewer
 from domain.services import Services
 
-URLENCODED = "application/x-www-form-urlencoded"
+JSON, URLENCODED = "application/json", "application/x-www-form-urlencoded"
 _MAX_FORM_FIELDS = 100
 
 

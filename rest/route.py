@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.errors import NotAcceptable, PayloadTooLarge, UnsupportedMediaType
-from rest.direct import JSON, direct_call
-from rest.requests import URLENCODED, DeskRequest
+from rest.direct import direct_call
+from rest.requests import JSON, URLENCODED, DeskRequest
 from rest.viewer import login
 
 EVENT_STREAM = "text/event-stream"

@@ -12,9 +12,8 @@ from domain.events import TERMINAL
 from domain.model import Message, Turn, TurnError, TurnStatus, Viewer
 from domain.services import Services
 from rest.bodies import MessageBody, RegenerateBody
-from rest.direct import JSON
 from rest.errors import ErrorResponse, request_id_of
-from rest.requests import DeskRequest
+from rest.requests import JSON, DeskRequest
 from rest.route import EVENT_STREAM, require_acceptable
 from rest.shapes import AnswerShape, Json, TurnShape, source_shapes, turn_shape, usage_shape
 from rest.sse import EventStream
